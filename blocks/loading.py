@@ -1,0 +1,27 @@
+"""From the names in a configuration to the secrets that Prefect keeps."""
+
+from __future__ import annotations
+
+from faberdb.errors import VariableMissing
+from faberdb.project import Project
+
+from blocks.postgres_environment import PostgresEnvironment
+
+
+def given_urls(project: Project, environment: str) -> dict[str, str]:
+    """The connection URL of an environment whose configuration names a block; {} where none is named.
+
+    Raises:
+        VariableMissing: Prefect has no block of that name.
+    """
+    block = project.environment(environment).connection_block
+    if not block:
+        return {}
+    try:
+        loaded = PostgresEnvironment.load(block, _sync=True)
+    except ValueError:
+        raise VariableMissing(
+            f"Prefect has no block {block!r}, which environments.{environment}.connection_block names.",
+            next_step="create it in the Prefect UI under Blocks, type PostgreSQL Environment",
+        ) from None
+    return {environment: loaded.url.get_secret_value()}

@@ -1,0 +1,9 @@
+"""The catalogue: a database's whole schema as a value with a fingerprint, and what lies between two."""
+
+from __future__ import annotations
+
+from faberdb.catalog.difference import Difference, describe, differences
+from faberdb.catalog.reader import read_schema
+from faberdb.catalog.schema import FORMAT, KINDS, Schema, kind_of
+
+__all__ = ["FORMAT", "KINDS", "Difference", "Schema", "describe", "differences", "kind_of", "read_schema"]

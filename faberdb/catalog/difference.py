@@ -1,0 +1,67 @@
+"""What lies between two schemas, object by object, and how to say it in one line.
+
+Refuses to judge: whether a difference is drift, a plan's effect or damage is the caller's question.
+"""
+
+from __future__ import annotations
+
+import os.path
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from faberdb.catalog.schema import KINDS, Schema, kind_of
+
+_RANK: Final = {kind: rank for rank, kind in enumerate(KINDS)}
+_SHOWN: Final = 90  # characters of a definition in a line
+_CONTEXT: Final = 20  # characters kept before the place where two long definitions part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One object that is not the same in two schemas."""
+
+    kind: Literal["added", "removed", "changed"]
+    object: str  # its name, such as "column public.orders.id"
+    before: str | None  # its definition; None exactly when it was added
+    after: str | None  # likewise; None exactly when it was removed
+
+
+def differences(before: Schema, after: Schema) -> tuple[Difference, ...]:
+    """Every difference, schemas and tables first, then by name. Empty when the fingerprints are equal."""
+    if before.fingerprint == after.fingerprint:
+        return ()
+    names = {n for n, _ in before.objects.items() ^ after.objects.items()}
+    ordered = sorted(names, key=lambda n: (_RANK.get(kind_of(n), len(_RANK)), n))
+    return tuple(_difference(n, before.objects.get(n), after.objects.get(n)) for n in ordered)
+
+
+def _difference(name: str, before: str | None, after: str | None) -> Difference:
+    kind: Literal["added", "removed", "changed"] = "changed"
+    if before is None:
+        kind = "added"
+    elif after is None:
+        kind = "removed"
+    return Difference(kind=kind, object=name, before=before, after=after)
+
+
+def describe(difference: Difference) -> str:
+    """One line, such as `changed column public.orders.total: integer -> bigint`."""
+    head = f"{difference.kind} {difference.object}"
+    before, after = _flat(difference.before), _flat(difference.after)
+    if difference.kind != "changed":
+        return f"{head}: {_cut(before or after)}" if before or after else head
+    if before == after:
+        return f"{head}: only white space differs"
+    if max(len(before), len(after)) > _SHOWN:
+        start = max(len(os.path.commonprefix([before, after])) - _CONTEXT, 0)
+        lead = "…" if start else ""
+        before, after = lead + before[start:], lead + after[start:]
+    return f"{head}: {_cut(before)} -> {_cut(after)}"
+
+
+def _flat(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -1,0 +1,119 @@
+"""Opening a PostgreSQL connection that cannot wait without a bound, and saying plainly why one failed."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from faberdb.dsn import Dsn
+from faberdb.errors import AuthenticationFailed, DatabaseMissing, FaberError, Refused, ServerUnreachable
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+CONNECT_TIMEOUT_S = 10
+# A peer that vanished without a FIN is noticed within about a minute instead of two hours.
+_KEEPALIVE = {
+    "keepalives_idle": "20",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+
+
+@contextmanager
+def connect(
+    dsn: Dsn,
+    *,
+    purpose: str,
+    statement_timeout_s: float = 300,
+    lock_timeout_s: float = 10,
+    connect_timeout_s: int = CONNECT_TIMEOUT_S,
+) -> Iterator[Connection]:
+    """Open an autocommit connection with every wait bounded, and close it at the end.
+
+    Args:
+        dsn: where to.
+        purpose: shown in `pg_stat_activity.application_name` after `faber-db`, so that an operator who
+            finds the session knows whose it is.
+        statement_timeout_s: 0 means none, for the few statements with a bound of their own.
+        lock_timeout_s: 0 means none.
+        connect_timeout_s: seconds for each address that the host's name has.
+
+    Raises:
+        AuthenticationFailed, DatabaseMissing, ServerUnreachable, Refused: why it could not be opened.
+    """
+    try:
+        conn = psycopg.connect(
+            **dsn.connect_arguments(),
+            **_KEEPALIVE,
+            connect_timeout=connect_timeout_s,
+            application_name=_application_name(purpose),
+            autocommit=True,
+        )
+    except psycopg.OperationalError as error:
+        raise explain_connection_failure(error, dsn) from None
+    with conn:
+        conn.execute(
+            "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
+            " set_config('idle_in_transaction_session_timeout', '600000', false)",
+            (str(int(statement_timeout_s * 1000)), str(int(lock_timeout_s * 1000))),
+        )
+        if conn.info.server_version >= 140000:
+            # Without it the server finishes, and commits, what a killed client had sent.
+            conn.execute("SET client_connection_check_interval = '1s'")
+        yield conn
+
+
+def _application_name(purpose: str) -> str:
+    who = f"faber-db {purpose} ({_user()}@{os.uname().nodename} pid {os.getpid()})"
+    return who.encode("ascii", "replace").decode()[:63]  # NAMEDATALEN: the server cuts there anyway
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        return str(os.getuid())
+
+
+def explain_connection_failure(error: psycopg.Error, dsn: Dsn) -> FaberError:
+    """Class a failed connection attempt.
+
+    libpq gives no SQLSTATE for a connection that was never established (psycopg leaves `sqlstate` None),
+    so its message is all there is to go by. The message never contains the password.
+    """
+    text = str(error).strip()
+    reason = text.rsplit("FATAL:", 1)[-1].strip().splitlines()[0]
+    if "FATAL:" not in text:
+        return ServerUnreachable(
+            f"No PostgreSQL server answered for {dsn}.",
+            why=text.splitlines()[0],
+            next_step="check that the server runs and the address is right, then try again",
+        )
+    if f'database "{dsn.database}" does not exist' in reason:
+        return DatabaseMissing(
+            f"The server has no database {dsn.database!r}.", why=reason, next_step="faber-db db-create ENV"
+        )
+    if "authentication failed" in reason or "no pg_hba.conf entry" in reason or "role" in reason:
+        return AuthenticationFailed(
+            f"The server turned the login for {dsn} away.",
+            why=reason,
+            next_step="correct the user or password in the environment's variable, then: faber-db status",
+        )
+    if "not currently accepting connections" in reason or "not accept" in reason or "permission" in reason:
+        return Refused(f"{dsn} does not take connections now.", why=reason, next_step="faber-db status")
+    return ServerUnreachable(f"The server refused a session for {dsn}.", why=reason, next_step="try again")
+
+
+def run(
+    conn: Connection, template: LiteralString, /, *parameters: object, **names: str
+) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Execute one statement whose `{identifiers}` are quoted by psycopg, never by string building."""
+    query = sql.SQL(template).format(**{k: sql.Identifier(v) for k, v in names.items()})
+    return conn.execute(query, parameters or None)

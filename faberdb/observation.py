@@ -1,0 +1,76 @@
+"""Looking at a database before a plan is made: what is applied, what its schema is, what could go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from faberdb.catalog import read_schema
+from faberdb.connection import Connection, connect
+from faberdb.databases import cannot_restore_beside
+from faberdb.dsn import Dsn
+from faberdb.revision import TrackedRevision
+from faberdb.tools.protocol import MigrationTool
+
+_LONG_TRANSACTION_S = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a planner needs to know of a database, read at one moment."""
+
+    tracked: tuple[TrackedRevision, ...]
+    fingerprint: str  # of the schema, the tool's own tables left out
+    row_counts: Mapping[str, int]  # of the relations asked for, those that exist
+    cannot_restore_beside: str  # why restore-and-swap would not work here, "" when it would
+    notes: tuple[str, ...] = ()  # what an approver should know and no policy judges
+
+
+def observe(dsn: Dsn, tool: MigrationTool, *, count: Collection[str] = ()) -> Observation:
+    """Read the database; writes nothing.
+
+    Args:
+        dsn: the environment's database.
+        tool: whose tracking table is read.
+        count: relations, as scripts name them, whose rows are counted exactly.
+    """
+    with connect(dsn, purpose="plan") as conn:
+        return Observation(
+            tracked=tool.tracked(conn),
+            fingerprint=read_schema(conn, leave_out=tool.tracking_tables).fingerprint,
+            row_counts=_row_counts(conn, count),
+            cannot_restore_beside=cannot_restore_beside(dsn),
+            notes=_notes(conn),
+        )
+
+
+def _row_counts(conn: Connection, names: Collection[str]) -> dict[str, int]:
+    counts = {}
+    for name in sorted(names):
+        found = conn.execute(
+            "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p')",
+            (name,),
+        ).fetchone()
+        if found is None:
+            continue
+        query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*found))
+        row = conn.execute(query).fetchone()
+        assert row is not None
+        counts[name] = int(row[0])
+    return counts
+
+
+def _notes(conn: Connection) -> tuple[str, ...]:
+    rows = conn.execute(
+        "SELECT pid, application_name, extract(epoch FROM now() - xact_start)::int"
+        " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND xact_start < now() - make_interval(secs => %s) ORDER BY xact_start LIMIT 5",
+        (_LONG_TRANSACTION_S,),
+    ).fetchall()
+    return tuple(
+        f"a transaction of {app or 'an unnamed application'} (pid {pid}) is open for {seconds} s"
+        for pid, app, seconds in rows
+    )

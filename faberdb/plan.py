@@ -1,0 +1,127 @@
+"""What will run in one environment, statement by statement, and how it would be undone. Frozen.
+
+The digest names what was approved: it covers everything that decides what runs and where, and leaves
+out what only describes it (row counts, the git commit, the time). Owns no judgement: `faberdb.planner`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from faberdb.budget import Budget
+from faberdb.canonical import digest_of
+from faberdb.risk import Finding, Risk
+
+
+class UndoWay(StrEnum):
+    """How a release is taken back, least loss first."""
+
+    ABORT = "abort"
+    RESTORE_AND_SWAP = "restore-and-swap"
+    NONE = "none"
+
+
+class ApprovalLevel(StrEnum):
+    """What a person has to say before the plan may run."""
+
+    NONE = "none"
+    STANDARD = "standard"
+    ENHANCED = "enhanced"  # with the confirmation phrase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStatement:
+    """One statement of a step, as people read it before they approve."""
+
+    text: str
+    line: int  # in the revision's script
+    verb: str
+    objects: tuple[str, ...]
+    lock: str  # the strongest lock it takes on relations that exist already, "" for none
+    risk: Risk
+    transactional: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One revision to apply."""
+
+    revision: str
+    checksum: str
+    statements: tuple[PlannedStatement, ...]
+    atomic: bool  # all of it in one transaction: a failure or a crash leaves nothing of it
+    budget: Budget
+    undo: str  # how this step is taken back, in words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """How the whole plan is taken back, chosen before it runs."""
+
+    way: UndoWay
+    loses: str  # what would be lost, in words an approver can weigh
+    why: str  # why this way and not one that loses less
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will run. `commit`, `requester`, `change`, `findings` and `notes` describe, and are no identity."""
+
+    project: str
+    environment: str
+    database: str
+    tool: str
+    change: str  # the work item's id and title, "" without one
+    requester: str
+    commit: str  # the git commit the revisions were read at, "" outside a repository
+    applied: tuple[tuple[str, str], ...]  # name and checksum of each revision already there
+    fingerprint: str  # of the schema that the plan starts from
+    steps: tuple[Step, ...]
+    risk: Risk
+    approval: ApprovalLevel
+    snapshot: bool  # a snapshot is taken before the first step
+    undo: Undo
+    checks: tuple[str, ...]  # names of the project's checks that must pass afterwards
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits; equal exactly when the same things would run on the same schema."""
+        value = plan_to_json(self)
+        return digest_of({k: v for k, v in value.items() if k not in _DESCRIPTION} | {"format": _FORMAT})
+
+    @property
+    def blocked(self) -> tuple[Finding, ...]:
+        """The findings for which policy forbids the plan."""
+        return tuple(f for f in self.findings if f.blocks)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to run."""
+        return not self.steps
+
+    def for_requester(self, requester: str) -> Plan:
+        """The same plan, asked for by someone else: the digest stays."""
+        return replace(self, requester=requester)
+
+
+_FORMAT: Final = 1
+_DESCRIPTION: Final = frozenset({"commit", "requester", "change", "findings", "notes"})
+_ADAPTER: Final[TypeAdapter[Plan]] = TypeAdapter(Plan)
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON values."""
+    dumped: dict[str, Any] = _ADAPTER.dump_python(plan, mode="json")
+    return dumped
+
+
+def plan_from_json(value: Mapping[str, Any]) -> Plan:
+    """The plan that `plan_to_json` wrote."""
+    return _ADAPTER.validate_python(dict(value))

@@ -1,0 +1,148 @@
+"""Deciding what a plan says. Takes observations and returns a value; opens nothing.
+
+Deciding and doing are apart: `faberdb.observation` looks, `faberdb.release` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from faberdb.budget import Budget
+from faberdb.history import pending
+from faberdb.observation import Observation
+from faberdb.plan import ApprovalLevel, Plan, PlannedStatement, Step, Undo, UndoWay
+from faberdb.policy import BackupNeed, Policy
+from faberdb.revision import Revision, Standing
+from faberdb.risk import Finding, Risk, judge, risk_of, worst
+from faberdb.statements import Statement, parse_script
+
+
+def make_plan(
+    *,
+    project: str,
+    environment: str,
+    database: str,
+    tool: str,
+    policy: Policy,
+    revisions: Sequence[Revision],
+    observed: Observation,
+    checks: Sequence[str],
+    change: str = "",
+    requester: str = "",
+    commit: str = "",
+) -> Plan:
+    """What would run in one environment now.
+
+    Raises:
+        HistoryRefused: the revisions on disk and the tracking table do not agree.
+        UnreadableSql: a pending revision is not PostgreSQL.
+    """
+    waiting = pending(revisions, observed.tracked)
+    scripts = [(r, parse_script(r.script, source=r.name)) for r in waiting]
+    statements = [s for _, script in scripts for s in script]
+    findings = tuple(f for s in statements for f in judge(s, policy, observed.row_counts))
+    risk = worst([risk_of(s) for s in statements] + [f.risk for f in findings])
+    snapshot = bool(waiting) and takes_snapshot(policy, statements)
+    undo = choose_undo(snapshot, observed, has_steps=bool(waiting))
+    return Plan(
+        project=project,
+        environment=environment,
+        database=database,
+        tool=tool,
+        change=change,
+        requester=requester,
+        commit=commit,
+        applied=tuple((t.name, t.checksum) for t in observed.tracked if t.standing is Standing.APPLIED),
+        fingerprint=observed.fingerprint,
+        steps=tuple(_step(r, script, policy, undo) for r, script in scripts),
+        risk=risk,
+        approval=_approval(policy, findings, risk),
+        snapshot=snapshot,
+        undo=undo,
+        checks=tuple(checks),
+        findings=findings + _undo_findings(policy, undo),
+        notes=observed.notes,
+    )
+
+
+def takes_snapshot(policy: Policy, statements: Sequence[Statement]) -> bool:
+    """Whether a snapshot comes before the first step.
+
+    Required and recommended both take one: a recommendation that nobody follows protects nobody. An
+    optional environment takes one when a destructive statement's rule asks for it.
+    """
+    if policy.backup is not BackupNeed.OPTIONAL:
+        return True
+    rules = [policy.destructive.get(h.value) for s in statements for h in s.hazards]
+    return any(rule is not None and rule.require_backup for rule in rules)
+
+
+def choose_undo(snapshot: bool, observed: Observation, *, has_steps: bool) -> Undo:
+    """The way back that loses the least among those that will work here."""
+    if not has_steps:
+        return Undo(way=UndoWay.ABORT, loses="nothing", why="nothing runs")
+    if snapshot and observed.cannot_restore_beside == "":
+        return Undo(
+            way=UndoWay.RESTORE_AND_SWAP,
+            loses="nothing is deleted; rows written after the snapshot stay in the set-aside database and"
+            " are counted per table",
+            why="a failure inside the first transactional step is aborted and loses nothing; after that,"
+            " the proven snapshot is restored beside the live database and the names are exchanged",
+        )
+    reason = observed.cannot_restore_beside or "the policy of this environment takes no snapshot"
+    return Undo(
+        way=UndoWay.NONE,
+        loses="a failed step's own transaction is aborted; steps before it stay",
+        why=f"restore-and-swap is not possible: {reason}",
+    )
+
+
+def _approval(policy: Policy, findings: Sequence[Finding], risk: Risk) -> ApprovalLevel:
+    enhanced = any(f.risk.weight >= Risk.HIGH.weight for f in findings) or risk.weight >= Risk.HIGH.weight
+    if not policy.approval:
+        return ApprovalLevel.NONE
+    return ApprovalLevel.ENHANCED if enhanced else ApprovalLevel.STANDARD
+
+
+def _undo_findings(policy: Policy, undo: Undo) -> tuple[Finding, ...]:
+    """A protected environment does not run what it cannot take back."""
+    if undo.way is UndoWay.NONE and policy.backup is BackupNeed.REQUIRED:
+        return (Finding(code="no_undo", risk=Risk.CRITICAL, message=undo.why, blocks=True),)
+    return ()
+
+
+def _step(revision: Revision, script: Sequence[Statement], policy: Policy, undo: Undo) -> Step:
+    atomic = all(s.transactional and not s.transaction_control for s in script)
+    return Step(
+        revision=revision.name,
+        checksum=revision.checksum,
+        statements=tuple(_planned(s) for s in script),
+        atomic=atomic,
+        budget=Budget(
+            lock_timeout_s=policy.lock_timeout_s, statement_timeout_s=policy.statement_timeout_s
+        ),
+        undo=_step_undo(atomic, undo),
+    )
+
+
+def _step_undo(atomic: bool, undo: Undo) -> str:
+    inside = "aborted by its own transaction" if atomic else "not in one transaction: may be half done"
+    after = "cannot be undone" if undo.way is UndoWay.NONE else f"undone by {undo.way.value}"
+    return f"if it fails: {inside}; once done: {after}"
+
+
+def _planned(statement: Statement) -> PlannedStatement:
+    return PlannedStatement(
+        text=statement.text,
+        line=statement.line,
+        verb=statement.verb,
+        objects=statement.objects,
+        lock=statement.lock,
+        risk=risk_of(statement),
+        transactional=statement.transactional,
+    )
+
+
+def touched_relations(scripts: Mapping[str, Sequence[Statement]]) -> frozenset[str]:
+    """Relations named by a statement with a hazard: those whose rows are worth counting."""
+    return frozenset(o for script in scripts.values() for s in script if s.hazards for o in s.objects)

@@ -1,0 +1,102 @@
+"""Who may say yes to what, and what a set of votes amounts to.
+
+A vote is bound to a digest: it says nothing about any other plan. Proof of who the voter is belongs in
+`Vote.proof`; until something can give one, it is empty and the ledger says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from faberdb.errors import NotApproved
+from faberdb.plan import ApprovalLevel
+from faberdb.risk import CONFIRMATION_PHRASE
+
+
+class Decision(StrEnum):
+    """What a person decided."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """A named person's decision on a digest."""
+
+    digest: str
+    decision: Decision
+    approver: str
+    comment: str = ""
+    phrase: str = ""  # the confirmation phrase, where the plan's risk asks for it
+    proof: str = ""  # evidence of the approver's identity, "" while none was given
+
+    def to_json(self) -> dict[str, Any]:
+        """As the ledger keeps it."""
+        return {
+            "digest": self.digest,
+            "decision": self.decision.value,
+            "approver": self.approver,
+            "comment": self.comment,
+            "phrase": self.phrase,
+            "proof": self.proof,
+        }
+
+
+class Verdict(StrEnum):
+    """What the votes amount to."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+def check_vote(vote: Vote, *, digest: str, requester: str, level: ApprovalLevel) -> None:
+    """Refuse a vote that must not count.
+
+    Raises:
+        NotApproved: says which rule it breaks.
+    """
+    if vote.digest != digest:
+        raise NotApproved(
+            "This vote is for another plan.",
+            why=f"It names {vote.digest[:12]}, and the release runs {digest[:12]}: the plan changed since.",
+            next_step="read the new plan, then: faber-db approve RELEASE",
+        )
+    if not vote.approver.strip():
+        raise NotApproved("A vote needs the approver's name.", next_step="faber-db approve RELEASE --as NAME")
+    if vote.decision is Decision.REJECT:
+        return
+    if _same_person(vote.approver, requester):
+        raise NotApproved(
+            f"{vote.approver} asked for this release and cannot approve it.",
+            why="A protected environment takes two people.",
+            next_step="have someone else run: faber-db approve RELEASE",
+        )
+    if level is ApprovalLevel.ENHANCED and vote.phrase != CONFIRMATION_PHRASE:
+        raise NotApproved(
+            "This plan destroys something, and the approval lacks the confirmation phrase.",
+            why=f"The phrase is {CONFIRMATION_PHRASE!r}, to be typed by the approver.",
+            next_step=f"faber-db approve RELEASE --phrase {CONFIRMATION_PHRASE}",
+        )
+
+
+def tally(
+    votes: Sequence[Vote], *, digest: str, asked_at: datetime, now: datetime, timeout: timedelta
+) -> Verdict:
+    """What the valid votes on a digest amount to: a rejection outweighs, silence expires."""
+    relevant = [v for v in votes if v.digest == digest]
+    if any(v.decision is Decision.REJECT for v in relevant):
+        return Verdict.REJECTED
+    if any(v.decision is Decision.APPROVE for v in relevant):
+        return Verdict.APPROVED
+    return Verdict.EXPIRED if now - asked_at > timeout else Verdict.WAITING
+
+
+def _same_person(a: str, b: str) -> bool:
+    return a.strip().casefold() == b.strip().casefold()

@@ -1,0 +1,193 @@
+"""The steps of a release: prove the plan still holds, snapshot, apply, verify. Each is an ensure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from faberdb.connection import connect
+from faberdb.errors import PlanStale, SnapshotUnusable, VerificationFailed
+from faberdb.history import read_history
+from faberdb.ledger import Kind
+from faberdb.plan import Plan
+from faberdb.progress import Progress
+from faberdb.release.journal import Journal
+from faberdb.release.opening import plan_target
+from faberdb.release.rehearsal import find_evidence
+from faberdb.release.record import Release
+from faberdb.revision import Revision, Standing
+from faberdb.snapshot.request import SnapshotRequest
+from faberdb.snapshot.store import snapshot_id_of_release
+from faberdb.snapshot.take import take_snapshot
+from faberdb.target import Target
+
+_TOOL_LOCK_WAIT_S = 15
+
+
+def journal_of(target: Target, release: Release) -> Journal:
+    """The release's journal."""
+    return Journal(ledger=target.ledger, release=release.id, environment=release.environment)
+
+
+def check_plan(target: Target, release: Release) -> dict[str, Any]:
+    """Recompute the digest from what is about to run and from the database's schema (law 1).
+
+    Raises:
+        PlanStale: either moved since the plan was made; nothing was changed.
+    """
+
+    def look(progress: Progress) -> Mapping[str, Any]:
+        now = plan_target(target, change=release.plan.change, requester=release.requester)
+        if now.digest != release.digest:
+            raise PlanStale(
+                f"The plan {release.digest[:12]} no longer holds for {release.environment}; nothing was run.",
+                why=what_moved(release.plan, now),
+                next_step=f"faber-db plan {release.environment}, and have the new plan approved",
+            )
+        return {"digest": now.digest}
+
+    return journal_of(target, release).ensure("check plan", look)
+
+
+def what_moved(planned: Plan, now: Plan) -> str:
+    """Why two plans' digests differ, in words."""
+    if planned.fingerprint != now.fingerprint:
+        return "The database's schema changed since the plan was made."
+    if planned.applied != now.applied:
+        return "Revisions were applied or resolved since the plan was made."
+    before = {(s.revision, s.checksum) for s in planned.steps}
+    after = {(s.revision, s.checksum) for s in now.steps}
+    if before != after:
+        names = sorted({name for name, _ in before ^ after})
+        return f"The revisions to run changed: {', '.join(names)}."
+    return "The policy, the budgets or the way of undoing changed since the plan was made."
+
+
+def snapshot_release(target: Target, release: Release) -> dict[str, Any]:
+    """Take the release's snapshot, once; a finished one is found and checked again.
+
+    Returns:
+        `{"snapshot": id}`, with an empty id where the plan takes none.
+    """
+    if not release.plan.snapshot:
+        return {"snapshot": ""}
+
+    def take(progress: Progress) -> Mapping[str, Any]:
+        id_ = snapshot_id_of_release(release.id)
+        return take_environment_snapshot(target, id_, reason="before release", release=release.id, note=progress)
+
+    return journal_of(target, release).ensure("snapshot", take)
+
+
+def take_environment_snapshot(
+    target: Target,
+    id_: str,
+    *,
+    note: Progress,
+    label: str = "",
+    reason: str = "",
+    release: str = "",
+    retention_days: int | None = None,
+) -> dict[str, Any]:
+    """Take one snapshot of the environment and write it into the ledger."""
+    policy = target.environment.policy
+    manifest = take_snapshot(
+        target.dsn,
+        target.store,
+        SnapshotRequest(
+            id=id_,
+            project=target.project.name,
+            environment=target.name,
+            label=label,
+            reason=reason,
+            retention_days=retention_days or policy.retention_days,
+            revisions=_applied(target),
+            tracking_tables=target.tool.tracking_tables,
+            release_id=release or None,
+        ),
+        progress=note,
+        timeout_s=target.project.config.backup.timeout_seconds,
+    )
+    if not target.ledger.entries(release=id_, kind=Kind.SNAPSHOT_TAKEN, limit=1):
+        target.ledger.append(
+            Kind.SNAPSHOT_TAKEN,
+            release=id_,
+            environment=target.name,
+            body={"snapshot": id_, "bytes": manifest.bytes, "fingerprint": manifest.schema_fingerprint},
+        )
+    return {"snapshot": id_, "bytes": manifest.bytes, "rows": sum(manifest.row_counts.values())}
+
+
+def apply_release(target: Target, release: Release) -> dict[str, Any]:
+    """Apply the plan's revisions in order, exactly those; what is applied already stays.
+
+    Raises:
+        SnapshotUnusable: the plan's undo needs a snapshot and there is none; nothing was run.
+        RevisionFailed: a revision failed; earlier ones of this plan stay applied.
+    """
+    if release.plan.snapshot and not (release.done("snapshot") or {}).get("snapshot"):
+        raise SnapshotUnusable(
+            f"Release {release.id} has no snapshot, and its undo needs one; nothing was run.",
+            next_step=f"faber-db migrate {release.environment}",
+        )
+
+    def apply(progress: Progress) -> Mapping[str, Any]:
+        on_disk = {r.name: r for r in target.tool.revisions()}
+        with connect(target.dsn, purpose=f"apply {release.id}") as conn:
+            target.tool.ensure_tracking(conn)
+            with target.tool.hold_lock(conn, timeout_s=_TOOL_LOCK_WAIT_S):
+                applied = {
+                    t.name for t in target.tool.tracked(conn) if t.standing is Standing.APPLIED
+                }
+                for step in release.plan.steps:
+                    if step.revision in applied:
+                        continue
+                    revision = _planned_revision(on_disk, step.revision, step.checksum)
+                    progress(f"applying {step.revision}")
+                    target.tool.apply(conn, revision, step.budget, progress)
+                    progress(f"applied {step.revision}")
+        return {"revisions": [s.revision for s in release.plan.steps]}
+
+    return journal_of(target, release).ensure("apply", apply)
+
+
+def _planned_revision(on_disk: Mapping[str, Revision], name: str, checksum: str) -> Revision:
+    revision = on_disk.get(name)
+    if revision is None or revision.checksum != checksum:
+        raise PlanStale(
+            f"The revision {name!r} is not what the plan was approved with.",
+            why="Its file was edited or removed after the plan was made.",
+            next_step="bring the file back from version control, then run the same command again",
+        )
+    return revision
+
+
+def verify_revisions(target: Target, release: Release) -> dict[str, Any]:
+    """Everything applied, nothing left open, and the schema as it came out of the rehearsal.
+
+    Raises:
+        VerificationFailed: says what differs.
+    """
+
+    def look(progress: Progress) -> Mapping[str, Any]:
+        with connect(target.dsn, purpose=f"verify {release.id}") as conn:
+            history = read_history(target.tool.revisions(), target.tool.tracked(conn))
+        fingerprint = target.fingerprint()
+        left = [s.revision for s in release.plan.steps if s.revision not in history.applied_names]
+        if left:
+            raise VerificationFailed(f"Revisions are not applied after the release: {', '.join(left)}.")
+        evidence = find_evidence(target, release.digest)
+        if evidence is not None and evidence.ok and evidence.fingerprint_after != fingerprint:
+            raise VerificationFailed(
+                "The schema is not as it came out of the rehearsal.",
+                why=f"rehearsed {evidence.fingerprint_after[:12]}, now {fingerprint[:12]}: something else"
+                " changed it meanwhile, or a revision depends on data",
+            )
+        return {"fingerprint": fingerprint, "rehearsed": evidence is not None}
+
+    return journal_of(target, release).ensure("verify revisions", look)
+
+
+def _applied(target: Target) -> tuple[str, ...]:
+    with connect(target.dsn, purpose="read history") as conn:
+        return tuple(t.name for t in target.tool.tracked(conn) if t.standing is Standing.APPLIED)

@@ -1,0 +1,156 @@
+"""A release as the ledger tells it: folded from its entries, never kept anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from faberdb.errors import Refused
+from faberdb.ledger import Entry, Kind, Ledger
+from faberdb.plan import Plan, plan_from_json
+from faberdb.release.approval import Decision, Vote
+
+
+class Outcome(StrEnum):
+    """How a release ended."""
+
+    RELEASED = "released"
+    ROLLED_BACK = "rolled back"
+    ABORTED = "aborted"  # it failed and nothing of it had taken effect
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"  # another plan was released instead, before this one did anything
+    FAILED = "failed"  # it failed and could not be taken back by itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """One step's last word in the ledger."""
+
+    step: str
+    kind: Kind
+    at: datetime
+    outcome: Mapping[str, Any]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """One execution of one plan."""
+
+    id: str
+    environment: str
+    plan: Plan
+    digest: str
+    requester: str
+    run: str  # the key of the Prefect run that asked for it, "" for none
+    opened_at: datetime
+    asked_at: datetime | None  # when a person was first asked
+    votes: tuple[Vote, ...]
+    steps: Mapping[str, StepRecord]
+    rollback_opened: bool
+    cause: str  # why it is being taken back, "" while it is not
+    outcome: Outcome | None
+    closed_at: datetime | None
+
+    @property
+    def open(self) -> bool:
+        """Whether it still has to end."""
+        return self.outcome is None
+
+    @property
+    def touched(self) -> bool:
+        """Whether a step that changes the database may have begun."""
+        return "apply" in self.steps
+
+    @property
+    def state(self) -> str:
+        """One or two words for people."""
+        if self.outcome is not None:
+            return self.outcome.value
+        if self.rollback_opened:
+            return "rolling back"
+        if self.steps:
+            return "running"
+        return "waiting for approval" if self.asked_at else "opened"
+
+    def done(self, step: str) -> Mapping[str, Any] | None:
+        """A finished step's outcome, or None."""
+        record = self.steps.get(step)
+        return record.outcome if record is not None and record.kind is Kind.STEP_DONE else None
+
+
+def read_release(ledger: Ledger, release: str) -> Release:
+    """Fold a release from the ledger.
+
+    Raises:
+        Refused: the ledger knows no such release.
+    """
+    entries = ledger.entries(release=release)
+    opened = next((e for e in entries if e.kind is Kind.RELEASE_OPENED), None)
+    if opened is None:
+        raise Refused(
+            f"The ledger knows no release {release!r}.",
+            why="The id is mistyped, or it belongs to another project.",
+            next_step="faber-db ledger --kind release.opened",
+        )
+    return _fold(opened, entries)
+
+
+def newest_release(ledger: Ledger, environment: str) -> Release | None:
+    """The release that was opened last in an environment."""
+    found = ledger.entries(environment=environment, kind=Kind.RELEASE_OPENED, newest_first=True, limit=1)
+    return read_release(ledger, found[0].release) if found else None
+
+
+def last_fingerprint(ledger: Ledger, environment: str) -> str | None:
+    """The schema's fingerprint as the last finished release left it, or None before the first."""
+    for entry in ledger.entries(environment=environment, kind=Kind.RELEASE_CLOSED, newest_first=True):
+        found = entry.body.get("fingerprint")
+        if found:
+            return str(found)
+    return None
+
+
+def frozen_plan(ledger: Ledger, digest: str) -> Plan | None:
+    """The plan of a digest, as it was frozen first."""
+    found = ledger.entries(release=digest, kind=Kind.PLAN_FROZEN, limit=1)
+    return plan_from_json(found[0].body) if found else None
+
+
+def _fold(opened: Entry, entries: Sequence[Entry]) -> Release:
+    steps: dict[str, StepRecord] = {}
+    for entry in entries:
+        if entry.kind in {Kind.STEP_INTENDED, Kind.STEP_DONE, Kind.STEP_FAILED}:
+            steps[entry.body["step"]] = StepRecord(
+                step=entry.body["step"],
+                kind=entry.kind,
+                at=entry.at,
+                outcome=entry.body.get("outcome", {}),
+                error=entry.body.get("what", ""),
+            )
+    closed = next((e for e in entries if e.kind is Kind.RELEASE_CLOSED), None)
+    rollback = next((e for e in entries if e.kind is Kind.ROLLBACK_OPENED), None)
+    return Release(
+        id=opened.release,
+        environment=opened.environment,
+        plan=plan_from_json(opened.body["plan"]),
+        digest=opened.body["digest"],
+        requester=opened.body["requester"],
+        run=opened.body["run"],
+        opened_at=opened.at,
+        asked_at=next((e.at for e in entries if e.kind is Kind.APPROVAL_ASKED), None),
+        votes=tuple(_vote(e.body) for e in entries if e.kind is Kind.VOTE_CAST),
+        steps=steps,
+        rollback_opened=rollback is not None,
+        cause=rollback.body["cause"] if rollback else "",
+        outcome=Outcome(closed.body["outcome"]) if closed else None,
+        closed_at=closed.at if closed else None,
+    )
+
+
+def _vote(body: Mapping[str, Any]) -> Vote:
+    return Vote(**{**body, "decision": Decision(body["decision"])})

@@ -1,0 +1,249 @@
+"""Taking a release back: abort what had no effect, else restore the snapshot beside and exchange the names.
+
+Nothing is destroyed (law 6): the failed database stays under another name, and the rows that came after
+the snapshot are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+from faberdb.connection import connect
+from faberdb.errors import CompensationFailed, FaberError, Refused
+from faberdb.ledger import Kind
+from faberdb.plan import UndoWay
+from faberdb.progress import Progress
+from faberdb.release.execution import journal_of, take_environment_snapshot
+from faberdb.release.opening import close_release
+from faberdb.release.record import Outcome, Release, read_release
+from faberdb.release.verification import environment_health
+from faberdb.health import HealthState
+from faberdb.revision import Standing
+from faberdb.rows import count_rows, rows_after
+from faberdb.snapshot.restore import restore_beside
+from faberdb.swap import swap_in
+from faberdb.target import Target
+
+SAFETY_RETENTION_DAYS = 90
+
+
+def open_rollback(target: Target, release: Release, *, cause: str, requester: str) -> Release:
+    """Write the intention to take a release back, once.
+
+    Raises:
+        Refused: it never touched the database, was taken back before, or is not the newest.
+    """
+    if release.rollback_opened and release.open:
+        return release
+    if release.outcome in {Outcome.ROLLED_BACK, Outcome.ABORTED}:
+        raise Refused(f"Release {release.id} was taken back already.", next_step="faber-db status")
+    if not release.touched:
+        raise Refused(
+            f"Release {release.id} changed nothing, so there is nothing to take back.",
+            next_step="faber-db status",
+        )
+    target.ledger.append(
+        Kind.ROLLBACK_OPENED,
+        release=release.id,
+        environment=release.environment,
+        actor=requester or "faber-db",
+        body={"cause": cause},
+    )
+    return read_release(target.ledger, release.id)
+
+
+def choose_way(target: Target, release: Release) -> UndoWay:
+    """What has to be done now, by asking the database what is there.
+
+    Raises:
+        CompensationFailed: effects stay and the plan has no way to take them back.
+    """
+    decided = release.done("choose undo")
+    if decided is not None:
+        return UndoWay(decided["way"])
+
+    def look(progress: Progress) -> Mapping[str, Any]:
+        planned = {s.revision for s in release.plan.steps}
+        with connect(target.dsn, purpose=f"undo {release.id}") as conn:
+            tracked = target.tool.tracked(conn)
+        effects = [t.name for t in tracked if t.name in planned and t.standing is Standing.APPLIED]
+        partly = [t.name for t in tracked if t.name in planned and _half_done(t.standing)]
+        atomic = {s.revision for s in release.plan.steps if s.atomic}
+        if not effects and set(partly) <= atomic and target.fingerprint() == release.plan.fingerprint:
+            return {"way": UndoWay.ABORT.value, "unfinished": partly}
+        if release.plan.undo.way is UndoWay.RESTORE_AND_SWAP:
+            return {"way": UndoWay.RESTORE_AND_SWAP.value, "effects": effects + partly}
+        raise CompensationFailed(
+            f"{release.environment} keeps {', '.join(effects + partly) or 'a changed schema'}: the plan had"
+            " no way to take it back.",
+            why=release.plan.undo.why,
+            next_step="fix it forward with a new revision, or restore a snapshot: faber-db restore"
+            f" {release.environment} --from ID",
+        )
+
+    return UndoWay(journal_of(target, release).ensure("choose undo", look)["way"])
+
+
+def _half_done(standing: Standing) -> bool:
+    return standing in {Standing.STARTED, Standing.FAILED}
+
+
+def settle_unfinished(target: Target, release: Release) -> dict[str, Any]:
+    """Mark revisions whose transaction was aborted as rolled back, so that the next release may run."""
+
+    def settle(progress: Progress) -> Mapping[str, Any]:
+        planned = {s.revision for s in release.plan.steps}
+        with connect(target.dsn, purpose=f"undo {release.id}") as conn:
+            names = [
+                t.name for t in target.tool.tracked(conn) if t.name in planned and _half_done(t.standing)
+            ]
+            for name in names:
+                target.tool.mark_rolled_back(conn, name)
+        return {"settled": names}
+
+    return journal_of(target, release).ensure("settle unfinished", settle)
+
+
+def safety_snapshot(target: Target, release: Release) -> dict[str, Any]:
+    """A snapshot of the database as it is before a person takes a release back."""
+
+    def take(progress: Progress) -> Mapping[str, Any]:
+        return take_environment_snapshot(
+            target,
+            f"{release.id}-safety",
+            reason=f"before rolling back {release.id}",
+            label="safety",
+            retention_days=max(SAFETY_RETENTION_DAYS, target.environment.policy.retention_days),
+            note=progress,
+        )
+
+    return journal_of(target, release).ensure("safety snapshot", take)
+
+
+def restore_release(target: Target, release: Release) -> dict[str, Any]:
+    """Restore the release's snapshot beside the live database and prove it equal to its manifest."""
+
+    def restore(progress: Progress) -> Mapping[str, Any]:
+        snapshot = _snapshot(release)
+        proof = restore_beside(
+            target.store,
+            snapshot,
+            target.dsn.with_database(_restored_name(release)),
+            live=target.dsn,
+            progress=progress,
+            tracking=target.tool.tracking_tables,
+        )
+        return {
+            "snapshot": snapshot,
+            "database": _restored_name(release),
+            "fingerprint_equal": proof.fingerprint_equal,
+            "rows_equal": proof.rows_equal,
+        }
+
+    return journal_of(target, release).ensure("restore beside", restore)
+
+
+def count_later_rows(target: Target, release: Release) -> dict[str, Any]:
+    """Count, per table, how the live database differs from the snapshot: those rows are set aside."""
+
+    def count(progress: Progress) -> Mapping[str, Any]:
+        manifest = target.store.manifest(_snapshot(release))
+        with connect(target.dsn, purpose=f"undo {release.id}") as conn:
+            live = count_rows(conn)
+        changes = rows_after(manifest.row_counts, live)
+        tracking = target.tool.tracking_tables
+        return {
+            "tables": {
+                c.table: {"snapshot": c.before, "live": c.now}
+                for c in changes
+                if c.table.rsplit(".", 1)[-1].strip('"') not in tracking
+            }
+        }
+
+    return journal_of(target, release).ensure("count later rows", count)
+
+
+def swap_back(target: Target, release: Release) -> dict[str, Any]:
+    """Exchange the names: the restored database goes live, the failed one is set aside."""
+
+    def swap(progress: Progress) -> Mapping[str, Any]:
+        aside = _aside_name(release)
+        swap_in(target.dsn, restored=_restored_name(release), aside=aside, progress=progress)
+        return {"aside": aside}
+
+    return journal_of(target, release).ensure("swap", swap)
+
+
+def verify_undone(target: Target, release: Release) -> dict[str, Any]:
+    """The schema is what it was before the release, and the database is well.
+
+    Raises:
+        CompensationFailed: it is not; says what differs.
+    """
+
+    def look(progress: Progress) -> Mapping[str, Any]:
+        now = target.fingerprint()
+        if now != release.plan.fingerprint:
+            raise CompensationFailed(
+                f"After the undo the schema of {release.environment} is not what it was before.",
+                why=f"before {release.plan.fingerprint[:12]}, now {now[:12]}",
+                next_step=f"faber-db status {release.environment}; both databases are kept",
+            )
+        report = environment_health(target, checks=("connectivity", "migrations", "performance"))
+        if report.overall is HealthState.UNHEALTHY:
+            raise CompensationFailed(
+                f"{release.environment} is unhealthy after the undo.",
+                why=report.summary(),
+                next_step=f"faber-db health-check {release.environment}",
+            )
+        return {"fingerprint": now, "health": report.overall.value}
+
+    return journal_of(target, release).ensure("verify undone", look)
+
+
+def close_rolled_back(target: Target, release: Release, way: UndoWay) -> dict[str, Any]:
+    """Write the end, with both causes and what became of the rows that came after."""
+    release = read_release(target.ledger, release.id)
+    outcome = Outcome.ABORTED if way is UndoWay.ABORT else Outcome.ROLLED_BACK
+    facts = {
+        "cause": release.cause,
+        "fingerprint": release.plan.fingerprint,
+        "way": way.value,
+        "aside": (release.done("swap") or {}).get("aside", ""),
+        "later_rows": (release.done("count later rows") or {}).get("tables", {}),
+    }
+    close_release(target, release, outcome, **facts)
+    return {"release": release.id, "outcome": outcome.value, **facts}
+
+
+def undo_failed(release: Release, error: FaberError, cause: str) -> CompensationFailed:
+    """Both causes in one error: a failed undo never hides why it was needed."""
+    return CompensationFailed(
+        f"Release {release.id} failed, and taking it back failed too.",
+        why=f"It failed because: {cause} The undo failed because: {error.what} {error.why}".strip(),
+        next_step=error.next_step
+        or f"everything is kept; when the reason is gone: faber-db rollback {release.environment}"
+        f" --release {release.id}",
+    )
+
+
+def _snapshot(release: Release) -> str:
+    taken = (release.done("snapshot") or {}).get("snapshot", "")
+    if not taken:
+        raise CompensationFailed(
+            f"Release {release.id} has no snapshot to restore.",
+            next_step=f"faber-db snapshots {release.environment}",
+        )
+    return str(taken)
+
+
+def _restored_name(release: Release) -> str:
+    return f"{release.plan.database[:40]}_restored_{release.id[-10:]}"
+
+
+def _aside_name(release: Release) -> str:
+    opened = release.opened_at.astimezone(UTC)
+    return f"{release.plan.database[:34]}_before_rollback_{opened:%Y%m%d%H%M%S}"
+

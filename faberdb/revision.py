@@ -1,0 +1,37 @@
+"""One migration as its tool knows it, and the states a tool's tracking table can put it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """A migration on disk. Order in a list is the order of application."""
+
+    name: str  # the tool's own name for it, such as Prisma's folder name
+    checksum: str  # hex, computed as the tool computes it over the bytes on disk
+    script: str  # the SQL text
+
+
+class Standing(StrEnum):
+    """Where a tracked revision stands."""
+
+    APPLIED = "applied"
+    STARTED = "started"  # begun, with neither an end nor an error: a process died here
+    FAILED = "failed"  # begun, with an error on record, unresolved
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedRevision:
+    """A row of the tool's tracking table."""
+
+    name: str
+    checksum: str
+    standing: Standing
+    started_at: datetime
+    finished_at: datetime | None
+    logs: str = ""

@@ -1,0 +1,92 @@
+"""One environment of one project, opened: everything that a step needs, and no secret that can leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from faberdb.catalog import read_schema
+from faberdb.connection import connect
+from faberdb.credentials import ledger_dsn, resolve_dsn
+from faberdb.dsn import Dsn
+from faberdb.embedded import start_server
+from faberdb.ledger import Ledger, open_ledger
+from faberdb.project import Environment, Project, load_project
+from faberdb.snapshot.store import LocalStore, SnapshotStore
+from faberdb.tools import open_tool
+from faberdb.tools.protocol import MigrationTool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """An environment with its tool, its snapshot store and the open ledger."""
+
+    project: Project
+    environment: Environment
+    dsn: Dsn
+    tool: MigrationTool
+    store: SnapshotStore
+    ledger: Ledger
+
+    @property
+    def name(self) -> str:
+        """The environment's name."""
+        return self.environment.name
+
+    def fingerprint(self) -> str:
+        """Of the database's schema now, the tool's own tables left out."""
+        with connect(self.dsn, purpose="fingerprint") as conn:
+            return read_schema(conn, leave_out=self.tool.tracking_tables).fingerprint
+
+
+def tool_of(project: Project, dsn: Dsn) -> MigrationTool:
+    """The project's migration tool, for the schema that the environment's URL names."""
+    config = project.config
+    return open_tool(
+        config.database.migration_tool,
+        directory=project.migrations_directory,
+        schema_file=project.schema_file,
+        schema=dsn.schema,
+        table=config.migrations.table,
+    )
+
+
+def store_of(project: Project) -> SnapshotStore:
+    """Where the project's snapshots are kept."""
+    return LocalStore(project.snapshots_directory)
+
+
+@contextmanager
+def open_project_ledger(project: Project) -> Iterator[Ledger]:
+    """The project's ledger; the embedded server is started where the ledger lives there."""
+    if project.uses_embedded:
+        start_server(project.home)
+    with open_ledger(ledger_dsn(project), project=project.name) as ledger:
+        yield ledger
+
+
+@contextmanager
+def open_target(
+    folder: str | Path, environment: str, *, given: Mapping[str, str] | None = None
+) -> Iterator[Target]:
+    """Resolve names into an open environment.
+
+    Args:
+        folder: the project's folder, or one below it.
+        environment: its name in the configuration.
+        given: connection URLs by environment name from Prefect blocks; they win over variables.
+    """
+    project = load_project(Path(folder))
+    chosen = project.environment(environment)
+    with open_project_ledger(project) as ledger:
+        dsn = resolve_dsn(project, chosen, given=given or {})
+        yield Target(
+            project=project,
+            environment=chosen,
+            dsn=dsn,
+            tool=tool_of(project, dsn),
+            store=store_of(project),
+            ledger=ledger,
+        )

@@ -1,0 +1,69 @@
+"""What a migration tool is to faber-db."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from faberdb.budget import Budget
+from faberdb.connection import Connection
+from faberdb.progress import Progress
+from faberdb.revision import Revision, TrackedRevision
+
+
+class MigrationTool(Protocol):
+    """Reads a project's revisions, and reads and writes the tool's own tracking table.
+
+    Every method that writes is an ensure: calling it again after it succeeded changes nothing.
+    """
+
+    @property
+    def name(self) -> str:
+        """The tool's name in the configuration."""
+        ...
+
+    @property
+    def tracking_tables(self) -> tuple[str, ...]:
+        """Unqualified names of the tables that hold the tool's bookkeeping, not the application's data."""
+        ...
+
+    def revisions(self) -> tuple[Revision, ...]:
+        """The revisions on disk, in order of application.
+
+        Raises:
+            HistoryRefused, UnreadableSql, ConfigInvalid: the directory cannot be used; says which file.
+        """
+        ...
+
+    def tracked(self, conn: Connection) -> tuple[TrackedRevision, ...]:
+        """The tracking table's rows, oldest first; empty where there is no table."""
+        ...
+
+    def ensure_tracking(self, conn: Connection) -> None:
+        """Create the tracking table where it is missing."""
+        ...
+
+    def hold_lock(self, conn: Connection, *, timeout_s: float) -> AbstractContextManager[None]:
+        """Hold the tool's own migration lock, so that the tool itself cannot run meanwhile.
+
+        Raises:
+            EnvironmentBusy: it was not free in time; names the holder.
+        """
+        ...
+
+    def apply(self, conn: Connection, revision: Revision, budget: Budget, progress: Progress) -> None:
+        """Run one revision and record it exactly as the tool would.
+
+        Raises:
+            RevisionFailed: a statement failed; the tracking table holds the error as the tool writes it.
+        """
+        ...
+
+    def baseline(self, conn: Connection, revisions: Sequence[Revision]) -> None:
+        """Record revisions as applied without running them."""
+        ...
+
+    def mark_rolled_back(self, conn: Connection, name: str) -> None:
+        """Settle a failed or unfinished revision whose effects are known to be gone."""
+        ...

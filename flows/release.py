@@ -1,0 +1,68 @@
+"""Release: who said yes, and did the environment come out whole?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from faberdb.errors import FaberError, Transient
+from faberdb.policy import Autonomy
+from flows.gate import permit
+from flows.rollback import take_back
+from flows.settings import FLOW
+from tasks.releasing import (
+    apply_plan,
+    check_health_after,
+    check_health_before,
+    check_plan,
+    close_released,
+    exclusive,
+    take_snapshot,
+    verify_revisions,
+)
+from tasks.reporting import publish_nothing_to_do, publish_release
+
+
+@flow(name="release", **FLOW)
+def release(
+    project: str,
+    environment: str,
+    work_item: str = "",
+    requester: str = "",
+    autonomy: Autonomy = Autonomy.GUARDED,
+) -> dict[str, Any]:
+    """Release the pending revisions into one environment, or leave it as it was.
+
+    1. Freeze the plan, open the release, and wait for a person where one is asked for.
+    2. Hold the environment's release lock.
+    3. Check that the plan still holds, and that the database is well.
+    4. Take the snapshot.
+    5. Apply the plan's revisions.
+    6. Verify: revisions, schema, health, the project's checks.
+    7. Close the release; or, on a failure after the first effect, take it back.
+
+    Args:
+        project: Folder of the application that holds faber-db.toml.
+        environment: Name of the environment in faber-db.toml.
+        work_item: Path of the work item, relative to the project; empty for none.
+        requester: Who asks; never the one who approves.
+        autonomy: How much is done without asking.
+    """
+    release_id = permit(project, environment, work_item, requester, autonomy)
+    if not release_id:
+        return publish_nothing_to_do(project, environment)
+    with exclusive(project, environment, release_id):
+        check_plan(project, environment, release_id)
+        check_health_before(project, environment, release_id)
+        take_snapshot(project, environment, release_id)
+        try:
+            apply_plan(project, environment, release_id)
+            verify_revisions(project, environment, release_id)
+            check_health_after(project, environment, release_id)
+        except Transient:
+            raise  # the server is away: the release stays open, and the same command continues it
+        except FaberError as cause:
+            raise take_back(project, environment, release_id, cause) from cause
+        close_released(project, environment, release_id)
+    return publish_release(project, environment, release_id)

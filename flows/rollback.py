@@ -1,0 +1,75 @@
+"""Rollback: take a release back, losing the least, destroying nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from faberdb.errors import FaberError
+from faberdb.plan import UndoWay
+from flows.gate import permit_rollback
+from flows.settings import FLOW
+from tasks.releasing import exclusive
+from tasks.reporting import publish_release, taken_back, undo_failed
+from tasks.undoing import (
+    choose_undo,
+    close_rolled_back,
+    count_later_rows,
+    open_rollback,
+    restore_snapshot_beside,
+    settle_unfinished,
+    swap_databases,
+    take_safety_snapshot,
+    verify_undone,
+)
+
+
+@flow(name="rollback", **FLOW)
+def rollback(
+    project: str,
+    environment: str,
+    release: str = "",
+    requester: str = "",
+    cause: str = "",
+) -> dict[str, Any]:
+    """Take a release back, by hand or by the release flow itself.
+
+    1. Find the release, and wait for a person where one is asked for.
+    2. Hold the environment's release lock, and write the intention.
+    3. Choose the way that loses the least.
+    4. Abort: settle the revision whose transaction failed. Or else:
+       take a safety snapshot, restore the release's snapshot beside, exchange the names, and count the
+       rows that came after in the database that was set aside.
+    5. Verify that the schema is what it was, and close.
+
+    Args:
+        project: Folder of the application that holds faber-db.toml.
+        environment: Name of the environment in faber-db.toml.
+        release: Id of the release; empty for the newest of the environment.
+        requester: Who asks.
+        cause: Why it is taken back; kept in the ledger.
+    """
+    release_id = permit_rollback(project, environment, release, requester, cause)
+    with exclusive(project, environment, release_id):
+        open_rollback(project, environment, release_id, cause or "asked by hand", requester)
+        way = choose_undo(project, environment, release_id)
+        if way == UndoWay.ABORT:
+            settle_unfinished(project, environment, release_id)
+        else:
+            take_safety_snapshot(project, environment, release_id)
+            restore_snapshot_beside(project, environment, release_id)
+            swap_databases(project, environment, release_id)
+            count_later_rows(project, environment, release_id)
+        verify_undone(project, environment, release_id)
+        close_rolled_back(project, environment, release_id, way)
+    return publish_release(project, environment, release_id)
+
+
+def take_back(project: str, environment: str, release_id: str, cause: FaberError) -> FaberError:
+    """Run the compensating flow after a failure; returns the error to raise, which carries both causes."""
+    try:
+        rollback(project, environment, release_id, cause=f"{cause.what} {cause.why}".strip())
+    except FaberError as error:
+        return undo_failed(project, environment, release_id, error, cause)
+    return taken_back(project, environment, release_id, cause)

@@ -1,0 +1,38 @@
+"""The three ways a task may be tried again. Every task of faber-db declares one of them.
+
+A cached result never stands for an effect: the ledger and the database are asked each time, because a
+task's cache key changes with its source and a release may be resumed days after it was suspended.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from prefect.cache_policies import NO_CACHE
+
+from faberdb.errors import Transient
+
+
+def only_transient(task: Any, task_run: Any, state: Any) -> bool:
+    """Try again only when nothing lasting happened and the same call may succeed later."""
+    return isinstance(state.result(raise_on_failure=False), Transient)
+
+
+READ: Final[dict[str, Any]] = {
+    "retries": 3,
+    "retry_delay_seconds": [1, 3, 10],
+    "retry_condition_fn": only_transient,
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+}
+"""Looks and changes nothing."""
+
+IDEMPOTENT: Final[dict[str, Any]] = {**READ, "retries": 4, "retry_delay_seconds": [1, 5, 15, 30]}
+"""An ensure: after a transient failure it is run again and does what is left."""
+
+ONCE: Final[dict[str, Any]] = {
+    "retries": 0,
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+}
+"""An ensure whose failure is a decision for a person or for the compensating flow, not for a retry."""

@@ -1,0 +1,76 @@
+"""The steps of a release, one task each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect import task
+
+from faberdb.release import execution, verification
+from faberdb.release.lock import hold_environment
+from faberdb.release.opening import close_release
+from faberdb.release.record import Outcome
+from tasks.policies import IDEMPOTENT, ONCE, READ
+from tasks.resolving import environment_of, release_of
+
+
+@contextmanager
+def exclusive(project: str, environment: str, release: str) -> Iterator[None]:
+    """Hold the environment's release lock for the steps inside; not a task, because it spans them."""
+    with environment_of(project, environment) as target:
+        dsn = target.dsn
+    with hold_environment(dsn, release):
+        yield
+
+
+@task(**READ)
+def check_plan(project: str, environment: str, release: str) -> dict[str, Any]:
+    """Refuse if the plan or the database moved since the approval."""
+    with release_of(project, environment, release) as (target, record):
+        return execution.check_plan(target, record)
+
+
+@task(**READ)
+def check_health_before(project: str, environment: str, release: str) -> dict[str, Any]:
+    """Refuse to start on an unhealthy database."""
+    with release_of(project, environment, release) as (target, record):
+        return verification.health_before(target, record)
+
+
+@task(**IDEMPOTENT)
+def take_snapshot(project: str, environment: str, release: str) -> dict[str, Any]:
+    """Take the release's one snapshot."""
+    with release_of(project, environment, release) as (target, record):
+        return execution.snapshot_release(target, record)
+
+
+@task(**IDEMPOTENT)
+def apply_plan(project: str, environment: str, release: str) -> dict[str, Any]:
+    """Apply exactly the plan's revisions, in order."""
+    with release_of(project, environment, release) as (target, record):
+        return execution.apply_release(target, record)
+
+
+@task(**READ)
+def verify_revisions(project: str, environment: str, release: str) -> dict[str, Any]:
+    """Everything is applied and the schema is as rehearsed."""
+    with release_of(project, environment, release) as (target, record):
+        return execution.verify_revisions(target, record)
+
+
+@task(**READ)
+def check_health_after(project: str, environment: str, release: str) -> dict[str, Any]:
+    """The database is well and the project's checks hold."""
+    with release_of(project, environment, release) as (target, record):
+        return verification.health_after(target, record)
+
+
+@task(**ONCE)
+def close_released(project: str, environment: str, release: str) -> dict[str, Any]:
+    """Write the good end."""
+    with release_of(project, environment, release) as (target, record):
+        fingerprint = (record.done("verify revisions") or {}).get("fingerprint", "")
+        close_release(target, record, Outcome.RELEASED, fingerprint=fingerprint)
+        return {"release": release, "outcome": Outcome.RELEASED.value, "fingerprint": fingerprint}

@@ -1,0 +1,68 @@
+"""PostgreSQL for the tests: one embedded server a session, one fresh database a test."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from faberdb.connection import connect, run
+from faberdb.dsn import Dsn
+from faberdb.embedded import start_server, stop_server
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def home() -> Path:
+    """The folder of this session's local state; another session may be given another."""
+    folder = Path(os.environ.get("FABER_DB_TEST_HOME", REPOSITORY / ".faber" / "tests"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(home: Path) -> Iterator[Dsn]:
+    """The superuser's Dsn of a real server that forgets at a power cut, and so is quick."""
+    admin = start_server(home)
+    with connect(admin, purpose="tests") as conn:
+        conn.execute("ALTER SYSTEM SET fsync = off")
+        conn.execute("ALTER SYSTEM SET max_wal_size = '512MB'")
+        conn.execute("SELECT pg_reload_conf()")
+        left = conn.execute("SELECT datname FROM pg_database WHERE datname LIKE 't\\_%'").fetchall()
+        for (name,) in left:  # a session that was killed
+            run(conn, "DROP DATABASE {name} WITH (FORCE)", name=name)
+    yield admin
+    stop_server(home)
+
+
+@pytest.fixture
+def create_database(server: Dsn) -> Iterator[Callable[..., Dsn]]:
+    """Creates databases by name, from a template if wanted; they go at the end of the test."""
+    made: list[str] = []
+
+    def create(label: str = "db", *, template: str = "template0") -> Dsn:
+        name = f"t_{label}_{uuid.uuid4().hex[:8]}"
+        with connect(server, purpose="tests") as conn:
+            run(
+                conn,
+                "CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY",
+                name=name,
+                template=template,
+            )
+        made.append(name)
+        return server.with_database(name)
+
+    yield create
+    with connect(server, purpose="tests") as conn:
+        for name in made:
+            run(conn, "DROP DATABASE IF EXISTS {name} WITH (FORCE)", name=name)
+
+
+@pytest.fixture
+def fresh_database(create_database: Callable[..., Dsn]) -> Dsn:
+    """An empty database of this test's own."""
+    return create_database()
