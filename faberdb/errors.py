@@ -130,3 +130,7 @@ class CompensationFailed(FaberError):
     """The undo failed too: a person has to look. Both causes are in the message."""
 
     exit_code = 6
+
+
+class TakenBack(Failed):
+    """A release failed after its first effect, and the environment is as it was before it."""

@@ -27,6 +27,7 @@ def make_plan(
     revisions: Sequence[Revision],
     observed: Observation,
     checks: Sequence[str],
+    skip_backup: bool = False,
     change: str = "",
     requester: str = "",
     commit: str = "",
@@ -42,7 +43,7 @@ def make_plan(
     statements = [s for _, script in scripts for s in script]
     findings = tuple(f for s in statements for f in judge(s, policy, observed.row_counts))
     risk = worst([risk_of(s) for s in statements] + [f.risk for f in findings])
-    snapshot = bool(waiting) and takes_snapshot(policy, statements)
+    snapshot = bool(waiting) and takes_snapshot(policy, statements, skip=skip_backup)
     undo = choose_undo(snapshot, observed, has_steps=bool(waiting))
     return Plan(
         project=project,
@@ -65,13 +66,14 @@ def make_plan(
     )
 
 
-def takes_snapshot(policy: Policy, statements: Sequence[Statement]) -> bool:
+def takes_snapshot(policy: Policy, statements: Sequence[Statement], *, skip: bool = False) -> bool:
     """Whether a snapshot comes before the first step.
 
-    Required and recommended both take one: a recommendation that nobody follows protects nobody. An
-    optional environment takes one when a destructive statement's rule asks for it.
+    Required and recommended both take one: a recommendation that nobody follows protects nobody. What is
+    only recommended may be skipped. An optional environment takes one when a destructive statement's rule
+    asks for it.
     """
-    if policy.backup is not BackupNeed.OPTIONAL:
+    if policy.backup is BackupNeed.REQUIRED or (policy.backup is BackupNeed.RECOMMENDED and not skip):
         return True
     rules = [policy.destructive.get(h.value) for s in statements for h in s.hazards]
     return any(rule is not None and rule.require_backup for rule in rules)
@@ -118,9 +120,7 @@ def _step(revision: Revision, script: Sequence[Statement], policy: Policy, undo:
         checksum=revision.checksum,
         statements=tuple(_planned(s) for s in script),
         atomic=atomic,
-        budget=Budget(
-            lock_timeout_s=policy.lock_timeout_s, statement_timeout_s=policy.statement_timeout_s
-        ),
+        budget=Budget(lock_timeout_s=policy.lock_timeout_s, statement_timeout_s=policy.statement_timeout_s),
         undo=_step_undo(atomic, undo),
     )
 

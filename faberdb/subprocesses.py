@@ -18,7 +18,17 @@ from pathlib import Path
 from faberdb.errors import CommandFailed
 
 # What a child needs of our environment to be itself; secrets of ours are not among it.
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
+_PASSED_ON = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "USER",
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+)
 _OUTPUT_KEPT = 64 * 1024
 
 

@@ -41,14 +41,14 @@ class Target:
             return read_schema(conn, leave_out=self.tool.tracking_tables).fingerprint
 
 
-def tool_of(project: Project, dsn: Dsn) -> MigrationTool:
+def tool_of(project: Project, dsn: Dsn | None = None) -> MigrationTool:
     """The project's migration tool, for the schema that the environment's URL names."""
     config = project.config
     return open_tool(
         config.database.migration_tool,
         directory=project.migrations_directory,
         schema_file=project.schema_file,
-        schema=dsn.schema,
+        schema=dsn.schema if dsn else "public",
         table=config.migrations.table,
     )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from faberdb.policy import Autonomy
 from prefect import flow
 
 from faberdb.errors import FaberError, Transient
-from faberdb.policy import Autonomy
 from flows.gate import permit
 from flows.rollback import take_back
 from flows.settings import FLOW
@@ -18,6 +18,7 @@ from tasks.releasing import (
     check_plan,
     close_released,
     exclusive,
+    refuse_skips,
     take_snapshot,
     verify_revisions,
 )
@@ -31,6 +32,8 @@ def release(
     work_item: str = "",
     requester: str = "",
     autonomy: Autonomy = Autonomy.GUARDED,
+    skip_backup: bool = False,
+    skip_health_check: bool = False,
 ) -> dict[str, Any]:
     """Release the pending revisions into one environment, or leave it as it was.
 
@@ -48,18 +51,21 @@ def release(
         work_item: Path of the work item, relative to the project; empty for none.
         requester: Who asks; never the one who approves.
         autonomy: How much is done without asking.
+        skip_backup: Take no snapshot where one is only recommended.
+        skip_health_check: Look at no health where the policy does not ask for it.
     """
-    release_id = permit(project, environment, work_item, requester, autonomy)
+    refuse_skips(project, environment, skip_backup, skip_health_check)
+    release_id = permit(project, environment, work_item, requester, autonomy, skip_backup)
     if not release_id:
         return publish_nothing_to_do(project, environment)
     with exclusive(project, environment, release_id):
         check_plan(project, environment, release_id)
-        check_health_before(project, environment, release_id)
+        check_health_before(project, environment, release_id, skip_health_check)
         take_snapshot(project, environment, release_id)
         try:
             apply_plan(project, environment, release_id)
             verify_revisions(project, environment, release_id)
-            check_health_after(project, environment, release_id)
+            check_health_after(project, environment, release_id, skip_health_check)
         except Transient:
             raise  # the server is away: the release stays open, and the same command continues it
         except FaberError as cause:

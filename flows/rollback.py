@@ -30,6 +30,7 @@ def rollback(
     project: str,
     environment: str,
     release: str = "",
+    snapshot: str = "",
     requester: str = "",
     cause: str = "",
 ) -> dict[str, Any]:
@@ -47,10 +48,11 @@ def rollback(
         project: Folder of the application that holds faber-db.toml.
         environment: Name of the environment in faber-db.toml.
         release: Id of the release; empty for the newest of the environment.
+        snapshot: Id of a snapshot to put in the database's place instead of taking a release back.
         requester: Who asks.
         cause: Why it is taken back; kept in the ledger.
     """
-    release_id = permit_rollback(project, environment, release, requester, cause)
+    release_id = permit_rollback(project, environment, release, snapshot, requester, cause)
     with exclusive(project, environment, release_id):
         open_rollback(project, environment, release_id, cause or "asked by hand", requester)
         way = choose_undo(project, environment, release_id)

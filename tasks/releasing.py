@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from faberdb.policy import refuse_skips as check_skips
+from faberdb.project import load_project
 from prefect import task
 
 from faberdb.release import execution, verification
@@ -26,6 +28,13 @@ def exclusive(project: str, environment: str, release: str) -> Iterator[None]:
 
 
 @task(**READ)
+def refuse_skips(project: str, environment: str, backup: bool, health: bool) -> None:
+    """Refuse to skip what the environment's policy requires."""
+    policy = load_project(project).environment(environment).policy
+    check_skips(policy, environment, backup=backup, health=health)
+
+
+@task(**READ)
 def check_plan(project: str, environment: str, release: str) -> dict[str, Any]:
     """Refuse if the plan or the database moved since the approval."""
     with release_of(project, environment, release) as (target, record):
@@ -33,10 +42,10 @@ def check_plan(project: str, environment: str, release: str) -> dict[str, Any]:
 
 
 @task(**READ)
-def check_health_before(project: str, environment: str, release: str) -> dict[str, Any]:
+def check_health_before(project: str, environment: str, release: str, skip: bool) -> dict[str, Any]:
     """Refuse to start on an unhealthy database."""
     with release_of(project, environment, release) as (target, record):
-        return verification.health_before(target, record)
+        return verification.health_before(target, record, skip=skip)
 
 
 @task(**IDEMPOTENT)
@@ -61,10 +70,10 @@ def verify_revisions(project: str, environment: str, release: str) -> dict[str, 
 
 
 @task(**READ)
-def check_health_after(project: str, environment: str, release: str) -> dict[str, Any]:
+def check_health_after(project: str, environment: str, release: str, skip: bool) -> dict[str, Any]:
     """The database is well and the project's checks hold."""
     with release_of(project, environment, release) as (target, record):
-        return verification.health_after(target, record)
+        return verification.health_after(target, record, skip=skip)
 
 
 @task(**ONCE)

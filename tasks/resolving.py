@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from blocks.loading import given_urls
 from faberdb.project import load_project
+
+from blocks.loading import given_urls
 from faberdb.release.record import Release, read_release
 from faberdb.target import Target, open_target
 

@@ -1,23 +1,28 @@
 -- The shop's seed: the same rows on every machine, for the schema after the last of prisma/migrations.
 -- It fills an empty shop and leaves a shop with customers as it is. It can be sent in one piece.
 
--- Roles belong to the server, not to a database, so no migration makes them. Checkout logs in through its
--- own login role; this one carries what it may do.
-DO $role$
+DO $seed$
+DECLARE
+    -- The first order was placed at this moment, and one every twenty-five minutes since.
+    opening CONSTANT timestamptz := '2025-01-01 00:00:00+00';
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'shop_checkout') THEN
-        CREATE ROLE shop_checkout NOLOGIN;
-    END IF;
-EXCEPTION
-    -- Another database's seed made it between our look and our CREATE.
-    WHEN duplicate_object OR unique_violation THEN NULL;
-END
-$role$;
+    -- A second seed waits here, and then finds the role, its rights and the customers. It is held from the
+    -- beginning because two GRANTs at once on one table fail with "tuple concurrently updated".
+    LOCK TABLE customers IN SHARE ROW EXCLUSIVE MODE;
 
--- Whoever seeds must be able to act as checkout in the checks of faber-db.toml. A superuser can already.
--- Since PostgreSQL 16, having made a role is not enough to SET ROLE to it.
-DO $member$
-BEGIN
+    -- Roles belong to the server, not to a database, so no migration makes them. Checkout logs in through a
+    -- login role of its own; this one carries what it may do.
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'shop_checkout') THEN
+        BEGIN
+            CREATE ROLE shop_checkout NOLOGIN;
+        EXCEPTION
+            -- Another database's seed made it between our look and our CREATE.
+            WHEN duplicate_object OR unique_violation THEN NULL;
+        END;
+    END IF;
+
+    -- Whoever seeds must be able to act as checkout in the checks of faber-db.toml. A superuser can already.
+    -- Since PostgreSQL 16, having made a role is not enough to SET ROLE to it.
     IF NOT pg_has_role(
         current_user,
         'shop_checkout',
@@ -25,30 +30,24 @@ BEGIN
     ) THEN
         EXECUTE format('GRANT shop_checkout TO %I', current_user);
     END IF;
-END
-$member$;
 
-GRANT SELECT ON categories, products, coupons TO shop_checkout;
-GRANT SELECT, INSERT, UPDATE ON customers, addresses, orders, order_lines, payments TO shop_checkout;
-GRANT SELECT, INSERT ON inventory_movements TO shop_checkout;
-GRANT INSERT ON audit_log TO shop_checkout;
-GRANT UPDATE (stock_quantity) ON products TO shop_checkout;
-GRANT UPDATE (redemptions) ON coupons TO shop_checkout;
-GRANT USAGE ON SEQUENCE
-    customers_id_seq, addresses_id_seq, orders_id_seq, order_lines_id_seq, payments_id_seq,
-    inventory_movements_id_seq, audit_log_id_seq
-TO shop_checkout;
+    GRANT SELECT ON categories, products, coupons TO shop_checkout;
+    GRANT SELECT, INSERT, UPDATE ON customers, addresses, orders, order_lines, payments TO shop_checkout;
+    GRANT SELECT, INSERT ON inventory_movements TO shop_checkout;
+    GRANT INSERT ON audit_log TO shop_checkout;
+    GRANT UPDATE (stock_quantity) ON products TO shop_checkout;
+    GRANT UPDATE (redemptions) ON coupons TO shop_checkout;
+    GRANT USAGE ON SEQUENCE
+        customers_id_seq, addresses_id_seq, orders_id_seq, order_lines_id_seq, payments_id_seq,
+        inventory_movements_id_seq, audit_log_id_seq
+    TO shop_checkout;
 
-DO $seed$
-DECLARE
-    -- The first order was placed at this moment, and one every twenty-five minutes since.
-    opening CONSTANT timestamptz := '2025-01-01 00:00:00+00';
-BEGIN
-    LOCK TABLE customers IN SHARE ROW EXCLUSIVE MODE; -- a second seed waits here, then finds customers
     IF EXISTS (SELECT FROM customers) THEN
         RETURN;
     END IF;
 
+    -- A day is not 24 hours everywhere, and the rows are to be the same everywhere.
+    PERFORM set_config('timezone', 'UTC', true);
     -- Fresh tables have no statistics, so the planner expects millions of rows and would compile for them.
     PERFORM set_config('jit', 'off', true);
 

@@ -5,7 +5,6 @@ Refuses to judge: whether a difference is drift, a plan's effect or damage is th
 
 from __future__ import annotations
 
-import os.path
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -53,10 +52,15 @@ def describe(difference: Difference) -> str:
     if before == after:
         return f"{head}: only white space differs"
     if max(len(before), len(after)) > _SHOWN:
-        start = max(len(os.path.commonprefix([before, after])) - _CONTEXT, 0)
+        start = max(_same_until(before, after) - _CONTEXT, 0)
         lead = "…" if start else ""
         before, after = lead + before[start:], lead + after[start:]
     return f"{head}: {_cut(before)} -> {_cut(after)}"
+
+
+def _same_until(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _flat(text: str | None) -> str:

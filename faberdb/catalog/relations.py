@@ -40,10 +40,9 @@ SELECT 'pg_class'::regclass::oid, r.oid, 0, CASE r.relkind WHEN 'f' THEN 'foreig
     CASE WHEN r.relkind = 'p' THEN 'PARTITION BY ' || pg_get_partkeydef(r.oid) END,
     CASE WHEN a.amname <> 'heap' THEN 'USING ' || quote_ident(a.amname) END,
     'SERVER ' || quote_ident(f.srvname),
-    'OPTIONS (' || array_to_string(ARRAY(SELECT unnest(ft.ftoptions) ORDER BY 1), ', ') || ')',
-    'WITH (' || NULLIF(array_to_string(ARRAY(
-        SELECT o FROM unnest(r.reloptions) o
-        UNION ALL SELECT 'toast.' || o FROM unnest(t.reloptions) o ORDER BY 1), ', '), '') || ')',
+    'OPTIONS (' || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(ft.ftoptions) o) || ')',
+    'WITH (' || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM (
+        SELECT unnest(r.reloptions) UNION ALL SELECT 'toast.' || unnest(t.reloptions)) w(o)) || ')',
     'TABLESPACE ' || quote_ident(s.spcname),
     CASE WHEN r.relrowsecurity THEN 'ROW LEVEL SECURITY' END,
     CASE WHEN r.relforcerowsecurity THEN 'FORCE ROW LEVEL SECURITY' END,
@@ -84,8 +83,10 @@ SELECT 'pg_class'::regclass::oid, r.oid, a.attnum, 'column', r.name || '.' || qu
         WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END,
     CASE /*compression*/ WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END,
     'STATISTICS ' || NULLIF(a.attstattarget, -1),
-    'WITH (' || array_to_string(ARRAY(SELECT unnest(a.attoptions) ORDER BY 1), ', ') || ')',
-    'OPTIONS (' || array_to_string(ARRAY(SELECT unnest(a.attfdwoptions) ORDER BY 1), ', ') || ')',
+    CASE WHEN a.attoptions IS NOT NULL THEN 'WITH ('
+      || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) o) || ')' END,
+    CASE WHEN a.attfdwoptions IS NOT NULL THEN 'OPTIONS ('
+      || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attfdwoptions) o) || ')' END,
     CASE WHEN NOT a.attislocal AND NOT r.relispartition THEN 'INHERITED' END),
   NULL
 FROM rel r
@@ -102,7 +103,8 @@ WHERE r.relkind <> 'S'
 _CONSTRAINTS: Final = """
 SELECT 'pg_constraint'::regclass::oid, k.oid, 0, 'constraint', r.name || '.' || quote_ident(k.conname),
   pg_get_constraintdef(k.oid)
-    || coalesce(' WITH (' || array_to_string(ARRAY(SELECT unnest(x.reloptions) ORDER BY 1), ', ') || ')', '')
+    || coalesce(' WITH ('
+         || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(x.reloptions) o) || ')', '')
     || coalesce(' TABLESPACE ' || quote_ident(s.spcname), '')
     || CASE WHEN i.indisclustered THEN ' CLUSTER' ELSE '' END
     || CASE WHEN NOT i.indisvalid THEN ' INVALID' ELSE '' END,
@@ -144,7 +146,8 @@ SELECT 'pg_class'::regclass::oid, r.oid, 0, 'sequence', r.name,
     format_type(q.seqtypid, NULL), 'START', q.seqstart, 'INCREMENT', q.seqincrement,
     'MINVALUE', q.seqmin, 'MAXVALUE', q.seqmax, 'CACHE', q.seqcache,
     CASE WHEN q.seqcycle THEN 'CYCLE' END,
-    CASE d.deptype WHEN 'i' THEN 'IDENTITY OF ' ELSE 'OWNED BY ' END || o.name || '.' || quote_ident(a.attname)),
+    CASE d.deptype WHEN 'i' THEN 'IDENTITY OF ' ELSE 'OWNED BY ' END
+      || o.name || '.' || quote_ident(a.attname)),
   pg_get_userbyid(r.relowner)
 FROM rel r
 JOIN pg_sequence q ON q.seqrelid = r.oid
@@ -161,7 +164,7 @@ SELECT 'pg_class'::regclass::oid, r.oid, 0, CASE r.relkind WHEN 'v' THEN 'view' 
   r.name,
   concat_ws(' ',
     CASE WHEN a.amname <> 'heap' THEN 'USING ' || quote_ident(a.amname) END,
-    'WITH (' || array_to_string(ARRAY(SELECT unnest(r.reloptions) ORDER BY 1), ', ') || ')',
+    'WITH (' || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(r.reloptions) o) || ')',
     'TABLESPACE ' || quote_ident(s.spcname),
     'AS') || ' ' || ltrim(pg_get_viewdef(r.oid)),
   pg_get_userbyid(r.relowner)

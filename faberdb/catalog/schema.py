@@ -128,7 +128,7 @@ class Schema:
             )
         schema = cls(objects=objects)
         if schema.fingerprint != expected:
-            raise Refused("The recorded schema was altered.", why="Its fingerprint is not that of its objects.")
+            raise Refused("The recorded schema was altered.", why="Its fingerprint is not its objects'.")
         return schema
 
 

@@ -6,7 +6,7 @@ A vote is bound to a digest: it says nothing about any other plan. Proof of who 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -45,6 +45,11 @@ class Vote:
             "phrase": self.phrase,
             "proof": self.proof,
         }
+
+
+def vote_from_json(body: Mapping[str, Any]) -> Vote:
+    """The vote that `Vote.to_json` wrote."""
+    return Vote(**{**body, "decision": Decision(body["decision"])})
 
 
 class Verdict(StrEnum):

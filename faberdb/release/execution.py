@@ -13,8 +13,9 @@ from faberdb.plan import Plan
 from faberdb.progress import Progress
 from faberdb.release.journal import Journal
 from faberdb.release.opening import plan_target
-from faberdb.release.rehearsal import find_evidence
+from faberdb.release.permission import require_permission
 from faberdb.release.record import Release
+from faberdb.release.rehearsal import find_evidence
 from faberdb.revision import Revision, Standing
 from faberdb.snapshot.request import SnapshotRequest
 from faberdb.snapshot.store import snapshot_id_of_release
@@ -34,10 +35,19 @@ def check_plan(target: Target, release: Release) -> dict[str, Any]:
 
     Raises:
         PlanStale: either moved since the plan was made; nothing was changed.
+        NotApproved, ApprovalPending: the environment's policy asks for a person, whoever runs this.
     """
 
+    if target.environment.policy.approval:
+        require_permission(target, release)
+
     def look(progress: Progress) -> Mapping[str, Any]:
-        now = plan_target(target, change=release.plan.change, requester=release.requester)
+        now = plan_target(
+            target,
+            change=release.plan.change,
+            requester=release.requester,
+            skip_backup=not release.plan.snapshot,
+        )
         if now.digest != release.digest:
             raise PlanStale(
                 f"The plan {release.digest[:12]} no longer holds for {release.environment}; nothing was run.",
@@ -74,7 +84,9 @@ def snapshot_release(target: Target, release: Release) -> dict[str, Any]:
 
     def take(progress: Progress) -> Mapping[str, Any]:
         id_ = snapshot_id_of_release(release.id)
-        return take_environment_snapshot(target, id_, reason="before release", release=release.id, note=progress)
+        return take_environment_snapshot(
+            target, id_, reason="before release", release=release.id, note=progress
+        )
 
     return journal_of(target, release).ensure("snapshot", take)
 
@@ -125,6 +137,8 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
         SnapshotUnusable: the plan's undo needs a snapshot and there is none; nothing was run.
         RevisionFailed: a revision failed; earlier ones of this plan stay applied.
     """
+    if target.environment.policy.approval:
+        require_permission(target, release)  # law 2, however the call came here
     if release.plan.snapshot and not (release.done("snapshot") or {}).get("snapshot"):
         raise SnapshotUnusable(
             f"Release {release.id} has no snapshot, and its undo needs one; nothing was run.",
@@ -136,9 +150,7 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
         with connect(target.dsn, purpose=f"apply {release.id}") as conn:
             target.tool.ensure_tracking(conn)
             with target.tool.hold_lock(conn, timeout_s=_TOOL_LOCK_WAIT_S):
-                applied = {
-                    t.name for t in target.tool.tracked(conn) if t.standing is Standing.APPLIED
-                }
+                applied = {t.name for t in target.tool.tracked(conn) if t.standing is Standing.APPLIED}
                 for step in release.plan.steps:
                     if step.revision in applied:
                         continue

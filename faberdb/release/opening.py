@@ -1,24 +1,23 @@
-"""From a wish to an open release with a frozen plan, and from votes to permission."""
+"""From a wish to an open release with a frozen plan."""
 
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from faberdb.errors import ApprovalPending, BlockedByPolicy, EnvironmentBusy, NotApproved
+from faberdb.errors import BlockedByPolicy, EnvironmentBusy
 from faberdb.history import pending
 from faberdb.ledger import Kind
 from faberdb.observation import observe
-from faberdb.plan import ApprovalLevel, Plan, plan_to_json
+from faberdb.plan import Plan, plan_to_json
 from faberdb.planner import make_plan, touched_relations
-from faberdb.release.approval import Decision, Verdict, Vote, check_vote, tally
 from faberdb.release.lock import lock_holder
 from faberdb.release.record import Outcome, Release, newest_release, read_release
 from faberdb.statements import parse_script
 from faberdb.target import Target
 
 
-def plan_target(target: Target, *, change: str = "", requester: str = "") -> Plan:
+def plan_target(target: Target, *, change: str = "", requester: str = "", skip_backup: bool = False) -> Plan:
     """What would run in the environment now. Writes nothing, neither there nor in the ledger."""
     revisions = target.tool.revisions()
     seen = observe(target.dsn, target.tool)
@@ -35,6 +34,7 @@ def plan_target(target: Target, *, change: str = "", requester: str = "") -> Pla
         revisions=revisions,
         observed=seen,
         checks=[c.name for c in target.project.checks_for(target.name)],
+        skip_backup=skip_backup,
         change=change,
         requester=requester,
         commit=target.project.commit(),
@@ -58,13 +58,7 @@ def open_release(target: Target, plan: Plan, *, run: str = "") -> Release:
         BlockedByPolicy: the plan has a statement that the safety policy forbids.
         EnvironmentBusy: another release of this environment is at work.
     """
-    if plan.blocked:
-        reasons = "; ".join(f.message for f in plan.blocked)
-        raise BlockedByPolicy(
-            f"The safety policy forbids this plan in {plan.environment}.",
-            why=reasons,
-            next_step="change the revision, or the policy in faber-db.toml under [safety]",
-        )
+    refuse_blocked(plan)
     ledger = target.ledger
     with ledger.conn.transaction():
         ledger.conn.execute(
@@ -78,9 +72,24 @@ def open_release(target: Target, plan: Plan, *, run: str = "") -> Release:
         return _open(target, plan, run)
 
 
-def _open(target: Target, plan: Plan, run: str) -> Release:
+def refuse_blocked(plan: Plan) -> None:
+    """Refuse a plan with a statement that the safety policy forbids."""
+    if plan.blocked:
+        raise BlockedByPolicy(
+            f"The safety policy forbids this plan in {plan.environment}.",
+            why="; ".join(f.message for f in plan.blocked),
+            next_step="change the revision, or the policy in faber-db.toml under [safety]",
+        )
+
+
+def release_id(kind: str, plan: Plan) -> str:
+    """An id that sorts by time and that nobody else has."""
     now = datetime.now(UTC)
-    id_ = f"rel-{plan.environment}-{now:%Y%m%dT%H%M%S}-{plan.digest[:6]}{secrets.token_hex(2)}"
+    return f"{kind}-{plan.environment}-{now:%Y%m%dT%H%M%S}-{plan.digest[:6]}{secrets.token_hex(2)}"
+
+
+def _open(target: Target, plan: Plan, run: str) -> Release:
+    id_ = release_id("rel", plan)
     target.ledger.append(
         Kind.RELEASE_OPENED,
         release=id_,
@@ -108,89 +117,12 @@ def _supersede(target: Target, older: Release, plan: Plan) -> None:
 
 
 def close_release(target: Target, release: Release, outcome: Outcome, **facts: object) -> None:
-    """Write the end of a release; a closed one stays as it is."""
-    if read_release(target.ledger, release.id).open:
+    """Write the end of a release. One that ended stays so, except that a release can be taken back."""
+    now = read_release(target.ledger, release.id).outcome
+    if now is None or (outcome is Outcome.ROLLED_BACK and now in {Outcome.RELEASED, Outcome.FAILED}):
         target.ledger.append(
             Kind.RELEASE_CLOSED,
             release=release.id,
             environment=release.environment,
             body={"outcome": outcome.value, **facts},
         )
-
-
-def ask_approval(target: Target, release: Release) -> None:
-    """Write that a person was asked, once."""
-    if release.asked_at is None:
-        target.ledger.append(
-            Kind.APPROVAL_ASKED,
-            release=release.id,
-            environment=release.environment,
-            body={"digest": release.digest, "level": release.plan.approval.value},
-        )
-
-
-def cast_vote(target: Target, release: Release, vote: Vote) -> None:
-    """Write a person's decision into the ledger.
-
-    Raises:
-        NotApproved: the vote breaks a rule; nothing is written.
-    """
-    if not release.open:
-        raise NotApproved(
-            f"Release {release.id} has ended: {release.state}.",
-            next_step="faber-db status shows what is open",
-        )
-    level = max(release.plan.approval, ApprovalLevel.STANDARD, key=list(ApprovalLevel).index)
-    check_vote(vote, digest=release.digest, requester=release.requester, level=level)
-    target.ledger.append(
-        Kind.VOTE_CAST,
-        release=release.id,
-        environment=release.environment,
-        actor=vote.approver,
-        body=vote.to_json(),
-    )
-
-
-def permission(target: Target, release: Release) -> Verdict:
-    """What the ledger's votes amount to now for a release that needs a person."""
-    now = datetime.now(UTC)
-    seconds = target.environment.policy.approval_timeout_s(release.plan.approval.value)
-    return tally(
-        release.votes,
-        digest=release.digest,
-        asked_at=release.asked_at or now,
-        now=now,
-        timeout=timedelta(seconds=seconds),
-    )
-
-
-def require_permission(target: Target, release: Release) -> None:
-    """Pass only with an approval of exactly this digest; end the release on a no and on silence.
-
-    Raises:
-        ApprovalPending: nobody decided yet.
-        NotApproved: rejected or expired; the release is closed so.
-    """
-    verdict = permission(target, release)
-    if verdict is Verdict.APPROVED:
-        return
-    if verdict is Verdict.WAITING:
-        raise ApprovalPending(
-            f"Release {release.id} waits for approval.",
-            why=f"{release.environment} asks for a person other than {release.requester or 'the requester'}.",
-            next_step=f"faber-db approve {release.id} --as NAME",
-        )
-    again = f"faber-db migrate {release.environment}"
-    if verdict is Verdict.REJECTED:
-        no = next(v for v in release.votes if v.decision is Decision.REJECT)
-        close_release(target, release, Outcome.REJECTED, approver=no.approver, comment=no.comment)
-        raise NotApproved(
-            f"{no.approver} rejected release {release.id}; nothing was changed.",
-            why=no.comment,
-            next_step=f"to ask again: {again}",
-        )
-    close_release(target, release, Outcome.EXPIRED)
-    raise NotApproved(
-        f"Release {release.id} expired: nobody decided in time; nothing was changed.",
-        next_step=f"to ask again: {again}",
-    )

@@ -11,7 +11,7 @@ from typing import Any
 from faberdb.errors import Refused
 from faberdb.ledger import Entry, Kind, Ledger
 from faberdb.plan import Plan, plan_from_json
-from faberdb.release.approval import Decision, Vote
+from faberdb.release.approval import Vote, vote_from_json
 
 
 class Outcome(StrEnum):
@@ -53,6 +53,7 @@ class Release:
     steps: Mapping[str, StepRecord]
     rollback_opened: bool
     cause: str  # why it is being taken back, "" while it is not
+    restores: str  # the snapshot that is brought back, "" for a release of revisions
     outcome: Outcome | None
     closed_at: datetime | None
 
@@ -64,7 +65,7 @@ class Release:
     @property
     def touched(self) -> bool:
         """Whether a step that changes the database may have begun."""
-        return "apply" in self.steps
+        return "apply" in self.steps or bool(self.restores)
 
     @property
     def state(self) -> str:
@@ -106,6 +107,15 @@ def newest_release(ledger: Ledger, environment: str) -> Release | None:
     return read_release(ledger, found[0].release) if found else None
 
 
+def newest_touching(ledger: Ledger, environment: str) -> Release | None:
+    """The newest release that changed the environment and was not taken back."""
+    for entry in ledger.entries(environment=environment, kind=Kind.RELEASE_OPENED, newest_first=True):
+        release = read_release(ledger, entry.release)
+        if release.touched and release.outcome not in {Outcome.ROLLED_BACK, Outcome.ABORTED}:
+            return release
+    return None
+
+
 def last_fingerprint(ledger: Ledger, environment: str) -> str | None:
     """The schema's fingerprint as the last finished release left it, or None before the first."""
     for entry in ledger.entries(environment=environment, kind=Kind.RELEASE_CLOSED, newest_first=True):
@@ -132,7 +142,7 @@ def _fold(opened: Entry, entries: Sequence[Entry]) -> Release:
                 outcome=entry.body.get("outcome", {}),
                 error=entry.body.get("what", ""),
             )
-    closed = next((e for e in entries if e.kind is Kind.RELEASE_CLOSED), None)
+    closed = next((e for e in reversed(entries) if e.kind is Kind.RELEASE_CLOSED), None)
     rollback = next((e for e in entries if e.kind is Kind.ROLLBACK_OPENED), None)
     return Release(
         id=opened.release,
@@ -143,14 +153,11 @@ def _fold(opened: Entry, entries: Sequence[Entry]) -> Release:
         run=opened.body["run"],
         opened_at=opened.at,
         asked_at=next((e.at for e in entries if e.kind is Kind.APPROVAL_ASKED), None),
-        votes=tuple(_vote(e.body) for e in entries if e.kind is Kind.VOTE_CAST),
+        votes=tuple(vote_from_json(e.body) for e in entries if e.kind is Kind.VOTE_CAST),
         steps=steps,
         rollback_opened=rollback is not None,
         cause=rollback.body["cause"] if rollback else "",
+        restores=opened.body.get("restores", ""),
         outcome=Outcome(closed.body["outcome"]) if closed else None,
         closed_at=closed.at if closed else None,
     )
-
-
-def _vote(body: Mapping[str, Any]) -> Vote:
-    return Vote(**{**body, "decision": Decision(body["decision"])})

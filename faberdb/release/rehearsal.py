@@ -69,7 +69,9 @@ def rehearse(target: Target, plan: Plan, snapshot: str, progress: Progress) -> E
         evidence = _run(target, plan, copy, snapshot, restored, progress)
     finally:
         drop_database(copy)
-    target.ledger.append(Kind.PLAN_FROZEN, release=plan.digest, environment=target.name, body=plan_to_json(plan))
+    target.ledger.append(
+        Kind.PLAN_FROZEN, release=plan.digest, environment=target.name, body=plan_to_json(plan)
+    )
     body: Mapping[str, Any] = _ADAPTER.dump_python(evidence, mode="json")
     target.ledger.append(Kind.EVIDENCE_FOUND, release=plan.digest, environment=target.name, body=body)
     return evidence

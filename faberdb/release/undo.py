@@ -12,14 +12,14 @@ from typing import Any
 
 from faberdb.connection import connect
 from faberdb.errors import CompensationFailed, FaberError, Refused
+from faberdb.health import HealthState
 from faberdb.ledger import Kind
 from faberdb.plan import UndoWay
 from faberdb.progress import Progress
 from faberdb.release.execution import journal_of, take_environment_snapshot
 from faberdb.release.opening import close_release
-from faberdb.release.record import Outcome, Release, read_release
+from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.release.verification import environment_health
-from faberdb.health import HealthState
 from faberdb.revision import Standing
 from faberdb.rows import count_rows, rows_after
 from faberdb.snapshot.restore import restore_beside
@@ -30,19 +30,24 @@ SAFETY_RETENTION_DAYS = 90
 
 
 def open_rollback(target: Target, release: Release, *, cause: str, requester: str) -> Release:
-    """Write the intention to take a release back, once.
+    """Write the intention to take a release back.
+
+    Args:
+        cause: why; kept in the ledger and reported with the outcome.
+        requester: the person who asked, "" when the release flow takes back its own release.
 
     Raises:
-        Refused: it never touched the database, was taken back before, or is not the newest.
+        Refused: there is nothing to take back.
+        CompensationFailed: it was tried by itself as often as the policy allows.
     """
-    if release.rollback_opened and release.open:
-        return release
-    if release.outcome in {Outcome.ROLLED_BACK, Outcome.ABORTED}:
-        raise Refused(f"Release {release.id} was taken back already.", next_step="faber-db status")
-    if not release.touched:
-        raise Refused(
-            f"Release {release.id} changed nothing, so there is nothing to take back.",
-            next_step="faber-db status",
+    check_can_roll_back(target, release)
+    tries = len(target.ledger.entries(release=release.id, kind=Kind.ROLLBACK_OPENED))
+    allowed = target.environment.policy.max_auto_rollback_attempts
+    if not requester and tries >= allowed:
+        raise CompensationFailed(
+            f"Release {release.id} was tried to be taken back {tries} times; it stops here and keeps all.",
+            why=release.cause,
+            next_step=f"faber-db rollback {release.environment} --release {release.id}",
         )
     target.ledger.append(
         Kind.ROLLBACK_OPENED,
@@ -52,6 +57,71 @@ def open_rollback(target: Target, release: Release, *, cause: str, requester: st
         body={"cause": cause},
     )
     return read_release(target.ledger, release.id)
+
+
+def find_release(target: Target, release: str) -> Release:
+    """A release of this environment by id, or the newest that changed it.
+
+    Raises:
+        Refused: there is none, or it belongs to another environment.
+    """
+    if release:
+        found: Release | None = read_release(target.ledger, release)
+    else:
+        found = newest_touching(target.ledger, target.name)
+    if found is None:
+        raise Refused(
+            f"{target.name} has no release to take back.", next_step=f"faber-db status {target.name}"
+        )
+    if found.environment != target.name:
+        raise Refused(
+            f"Release {found.id} belongs to {found.environment}, not to {target.name}.",
+            next_step=f"faber-db rollback {found.environment} --release {found.id}",
+        )
+    return found
+
+
+def preview_undo(target: Target, release: Release) -> dict[str, Any]:
+    """What taking a release back would do and lose, from reading alone."""
+    check_can_roll_back(target, release)
+    facts: dict[str, Any] = {
+        "release": release.id,
+        "revisions": [s.revision for s in release.plan.steps],
+        "way": release.plan.undo.way.value,
+        "loses": release.plan.undo.loses,
+    }
+    taken = (release.done("snapshot") or {}).get("snapshot")
+    if taken:
+        manifest = target.store.manifest(taken)
+        with connect(target.dsn, purpose="preview undo") as conn:
+            changes = rows_after(manifest.row_counts, count_rows(conn))
+        facts |= {
+            "snapshot": f"{taken} of {manifest.created_at:%Y-%m-%d %H:%M:%S %Z}",
+            "rows_that_differ": {c.table: f"{c.before} then, {c.now} now" for c in changes},
+        }
+    return facts
+
+
+def check_can_roll_back(target: Target, release: Release) -> None:
+    """Refuse what makes no sense, before anybody is asked.
+
+    Raises:
+        Refused: it changed nothing, was taken back already, or newer releases stand on it.
+    """
+    if release.outcome in {Outcome.ROLLED_BACK, Outcome.ABORTED}:
+        raise Refused(f"Release {release.id} was taken back already.", next_step="faber-db status")
+    if not release.touched:
+        raise Refused(
+            f"Release {release.id} changed nothing, so there is nothing to take back.",
+            next_step="faber-db status",
+        )
+    newer = newest_touching(target.ledger, release.environment)
+    if newer is not None and newer.id != release.id:
+        raise Refused(
+            f"Release {newer.id} came after {release.id} and would be lost with it.",
+            why="Restoring an older snapshot takes every later release back too.",
+            next_step=f"faber-db rollback {release.environment} --release {newer.id}",
+        )
 
 
 def choose_way(target: Target, release: Release) -> UndoWay:
@@ -107,7 +177,16 @@ def settle_unfinished(target: Target, release: Release) -> dict[str, Any]:
 
 
 def safety_snapshot(target: Target, release: Release) -> dict[str, Any]:
-    """A snapshot of the database as it is before a person takes a release back."""
+    """A snapshot of the database as it is before a finished release is taken back.
+
+    A release that failed by itself needs none: its database is set aside as it is.
+    """
+    if (
+        release.outcome is not Outcome.RELEASED
+        and not release.restores
+        and not release.done("safety snapshot")
+    ):
+        return {"snapshot": ""}
 
     def take(progress: Progress) -> Mapping[str, Any]:
         return take_environment_snapshot(
@@ -146,11 +225,11 @@ def restore_release(target: Target, release: Release) -> dict[str, Any]:
 
 
 def count_later_rows(target: Target, release: Release) -> dict[str, Any]:
-    """Count, per table, how the live database differs from the snapshot: those rows are set aside."""
+    """Count, per table, how the database that was set aside differs from the snapshot."""
 
     def count(progress: Progress) -> Mapping[str, Any]:
         manifest = target.store.manifest(_snapshot(release))
-        with connect(target.dsn, purpose=f"undo {release.id}") as conn:
+        with connect(target.dsn.with_database(_aside_name(release)), purpose=f"undo {release.id}") as conn:
             live = count_rows(conn)
         changes = rows_after(manifest.row_counts, live)
         tracking = target.tool.tracking_tables
@@ -246,4 +325,3 @@ def _restored_name(release: Release) -> str:
 def _aside_name(release: Release) -> str:
     opened = release.opened_at.astimezone(UTC)
     return f"{release.plan.database[:34]}_before_rollback_{opened:%Y%m%d%H%M%S}"
-

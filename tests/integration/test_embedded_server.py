@@ -20,8 +20,9 @@ def test_a_folder_without_a_server_has_none_to_find_or_stop(tmp_path: Path) -> N
 
 
 def test_a_missing_database_is_named(server: Dsn) -> None:
-    with pytest.raises(DatabaseMissing, match="'nowhere'"), connect(
-        server.with_database("nowhere"), purpose="test"
+    with (
+        pytest.raises(DatabaseMissing, match="'nowhere'"),
+        connect(server.with_database("nowhere"), purpose="test"),
     ):
         pass
 

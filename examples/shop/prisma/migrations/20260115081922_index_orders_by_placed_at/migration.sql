@@ -1,2 +1,2 @@
--- CreateIndex (CONCURRENTLY by hand, so that orders can be placed meanwhile; it must stay the only statement here)
+-- CreateIndex (by hand: CONCURRENTLY, so that orders are placed meanwhile. It must stay the only statement here.)
 CREATE INDEX CONCURRENTLY "orders_placed_at_idx" ON "orders"("placed_at");

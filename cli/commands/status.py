@@ -1,0 +1,31 @@
+"""`faber-db status`: every environment on one screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.options import json_option, project_option
+
+
+@click.command("status")
+@click.argument("environment", metavar="[ENV]", required=False)
+@project_option
+@json_option
+def command(environment: str | None, project_dir: Path | None, as_json: bool) -> None:
+    """Show revisions, last release, snapshots and what waits, for all environments or one."""
+    from faberdb.project import load_project
+
+    from cli.opening import urls_of
+    from cli.output import show
+    from faberdb.embedded import start_server
+    from faberdb.status import read_status
+
+    project = load_project(project_dir)
+    chosen = [project.environment(environment)] if environment else list(project.environments)
+    if project.uses_embedded:
+        start_server(project.home)
+    statuses = read_status(project, chosen, {e.name: urls_of(project, e) for e in chosen})
+    value = {"project": project.name, "environments": [s.to_json() for s in statuses]}
+    show(value, "\n".join(s.text() for s in statuses), as_json)

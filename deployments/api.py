@@ -1,0 +1,130 @@
+"""The few calls of Prefect's REST API that triggering, watching and resuming need; no import of Prefect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from faberdb.errors import Refused, ServerUnreachable
+
+_TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """Where a flow run stands."""
+
+    kind: str  # Prefect's state type: SCHEDULED, RUNNING, PAUSED, COMPLETED, FAILED, CRASHED, CANCELLED ...
+    name: str
+    message: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.kind in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits for a person."""
+        return self.kind == "PAUSED"
+
+
+@dataclass(frozen=True, slots=True)
+class PrefectApi:
+    """A Prefect server by its API URL, such as `http://127.0.0.1:4200/api`."""
+
+    url: str
+    auth: str = ""  # user:password, as PREFECT_API_AUTH_STRING holds it
+
+    def healthy(self) -> bool:
+        """Whether the server answers now."""
+        try:
+            return httpx.get(f"{self.url}/health", timeout=2.0).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def create_run(self, deployment: str, parameters: Mapping[str, Any], *, key: str = "") -> str:
+        """Create a run of a deployment.
+
+        Args:
+            deployment: `flow/deployment`.
+            parameters: as the flow declares them; checked here, since Prefect accepts unknown ones.
+            key: an idempotency key; the same key gives the same run.
+
+        Returns:
+            The run's id.
+        """
+        found = self._call("GET", f"/deployments/name/{deployment}")
+        known = found["parameter_openapi_schema"].get("properties", {})
+        unknown = sorted(set(parameters) - set(known))
+        if unknown:
+            raise Refused(
+                f"{deployment} has no parameter {', '.join(unknown)}.",
+                why=f"It takes {', '.join(sorted(known))}.",
+            )
+        body: dict[str, Any] = {"parameters": dict(parameters), "state": {"type": "SCHEDULED"}}
+        if key:
+            body["idempotency_key"] = key
+        run = self._call("POST", f"/deployments/{found['id']}/create_flow_run", body)
+        return str(run["id"])
+
+    def state(self, run: str) -> RunState:
+        """The state of a run."""
+        state = self._call("GET", f"/flow_runs/{run}")["state"] or {}
+        return RunState(
+            kind=state.get("type", "PENDING"), name=state.get("name", ""), message=state.get("message") or ""
+        )
+
+    def resume(self, run: str, answer: Mapping[str, Any]) -> None:
+        """Answer a suspended run's form.
+
+        Raises:
+            Refused: Prefect did not take the answer; it says 200 to that too, so the status is read.
+        """
+        result = self._call("POST", f"/flow_runs/{run}/resume", {"run_input": dict(answer)})
+        if result["status"] != "ACCEPT":
+            reason = (result.get("details") or {}).get("reason", "")
+            raise Refused(f"Prefect did not resume run {run}: {result['status']}.", why=str(reason))
+
+    def cancel(self, run: str) -> None:
+        """Ask a run to end."""
+        state = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": False}
+        self._call("POST", f"/flow_runs/{run}/set_state", state)
+
+    def pool_exists(self, pool: str) -> bool:
+        """Whether a work pool of that name was created."""
+        return self._response("GET", f"/work_pools/{pool}").status_code == 200
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        response = self._response(method, path, body)
+        if response.status_code == 404:
+            raise Refused(
+                f"Prefect at {self.url} does not know {path.rsplit('/', 1)[-1]!r}.",
+                why="The deployments are not registered there, or the run was deleted.",
+                next_step="prefect deploy --all --prefect-file deployments/prefect.yaml",
+            )
+        if response.is_error:
+            raise Refused(
+                f"Prefect answered {response.status_code} to {method} {path}.", why=response.text[:300]
+            )
+        return response.json()
+
+    def _response(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        auth = tuple(self.auth.split(":", 1)) if self.auth else None
+        try:
+            return httpx.request(
+                method,
+                f"{self.url}{path}",
+                json=body,
+                timeout=_TIMEOUT_S,
+                auth=auth,  # type: ignore[arg-type]
+            )
+        except httpx.HTTPError as error:
+            raise ServerUnreachable(
+                f"Prefect at {self.url} does not answer.",
+                why=str(error) or type(error).__name__,
+                next_step="faber-db doctor",
+            ) from None

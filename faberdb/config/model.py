@@ -1,0 +1,335 @@
+"""What `faber-db.toml` can say, and what the FABER-DB plugin's `config.json` says in the same words.
+
+Every key is declared here once, with its default and its meaning (`description`), from which the JSON Schema
+and the reference page are made. Unknown keys are refused. What the keys amount to for one environment is
+decided in `faberdb.policy`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Hosting(StrEnum):
+    """Who runs an environment's PostgreSQL server."""
+
+    EMBEDDED = "embedded"
+    POSTGRES = "postgres"
+    AWS_RDS = "aws-rds"
+    AWS_AURORA = "aws-aurora"
+
+
+class MigrationToolName(StrEnum):
+    """The tools that a configuration may name."""
+
+    PRISMA = "prisma"
+    ALEMBIC = "alembic"
+    KNEX = "knex"
+    TYPEORM = "typeorm"
+    SEQUELIZE = "sequelize"
+    SQL = "sql"
+
+
+class BackupNeed(StrEnum):
+    """Whether a release may go on without a snapshot."""
+
+    REQUIRED = "required"
+    RECOMMENDED = "recommended"
+    OPTIONAL = "optional"
+
+
+def _known_hosting(value: Any) -> Any:
+    return {"local": "postgres", "postgresql": "postgres"}.get(value, value) if isinstance(value, str) else value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProjectSection(_Section):
+    """Who the project is."""
+
+    name: str = Field(
+        default="",
+        pattern=r"^([a-z][a-z0-9_]{0,30})?$",
+        description="Used in database names and the ledger. Default: the folder's name.",
+    )
+
+
+class DatabaseSection(_Section):
+    """What all environments share."""
+
+    provider: Literal["postgresql", "postgres"] = Field(
+        default="postgresql", description="The database system; only PostgreSQL."
+    )
+    hosting: Annotated[Hosting, BeforeValidator(_known_hosting)] = Field(
+        default=Hosting.EMBEDDED, description="Who runs the servers; an environment may say otherwise."
+    )
+    migration_tool: MigrationToolName = Field(
+        default=MigrationToolName.PRISMA, description="The tool whose migrations are released."
+    )
+
+
+class EnvironmentSection(_Section):
+    """One environment; their order in the file is the order of promotion."""
+
+    connection_string_env: str = Field(
+        default="", description="Variable that holds the URL. Default: DEV_, STAGING_ or PROD_DATABASE_URL."
+    )
+    direct_connection_string_env: str = Field(
+        default="", description="Variable with a URL past any connection pooler; used instead when it is set."
+    )
+    connection_block: str = Field(
+        default="", description="Name of a Prefect block of type PostgreSQL Environment; it wins."
+    )
+    hosting: Annotated[Hosting | None, BeforeValidator(_known_hosting)] = Field(
+        default=None, description="Overrides database.hosting."
+    )
+    database: str = Field(
+        default="", max_length=63, description="The database's name when embedded. Default: {project}_{environment}."
+    )
+    auto_migrate: bool | None = Field(
+        default=None, description="false: releases here ask a person. Default: true unless protected."
+    )
+    backup_before_migrate: bool | None = Field(
+        default=None, description="true makes a snapshot required, false optional, where nothing stricter is said."
+    )
+    require_approval: bool | None = Field(
+        default=None, description="Releases here wait for a person. Default: true in protected environments."
+    )
+
+
+class MigrationsSection(_Section):
+    """Where the revisions are and how long one may take."""
+
+    directory: str = Field(default="prisma/migrations", description="The revisions' folder.")
+    table: str = Field(default="_prisma_migrations", description="The tool's tracking table.")
+    schema_file: str = Field(default="", description="Prisma's schema. Default: prisma/schema.prisma or prisma/.")
+    timeout_seconds: Seconds = Field(default=300, description="Bound on each statement.")
+    lock_timeout_seconds: Seconds = Field(default=5, description="Bound on each wait for a lock.")
+
+
+class DestructiveRule(_Section):
+    """What policy says of one kind of destructive statement."""
+
+    allowed: bool = Field(default=True, description="false: a plan with it is blocked.")
+    approval: Literal["standard", "enhanced"] = Field(
+        default="standard", description="enhanced: the approver types the confirmation phrase."
+    )
+    require_backup: bool = Field(default=True, description="A snapshot is taken even where it is optional.")
+    row_threshold: int | None = Field(
+        default=None, ge=0, description="More rows than this in the relation make the approval enhanced."
+    )
+    block_reason: str = Field(default="", description="Shown when it is blocked.")
+
+
+_ENHANCED = DestructiveRule(approval="enhanced")
+
+
+class DestructiveOperations(_Section):
+    """A rule for each kind of destructive statement."""
+
+    drop_database: DestructiveRule = Field(
+        default=DestructiveRule(allowed=False), description="DROP DATABASE."
+    )
+    drop_schema: DestructiveRule = Field(default=DestructiveRule(allowed=False), description="DROP SCHEMA.")
+    drop_table: DestructiveRule = Field(default=_ENHANCED, description="DROP TABLE.")
+    truncate: DestructiveRule = Field(default=_ENHANCED, description="TRUNCATE.")
+    delete_without_where: DestructiveRule = Field(default=_ENHANCED, description="DELETE of every row.")
+    update_without_where: DestructiveRule = Field(
+        default=DestructiveRule(), description="UPDATE of every row, as backfills do."
+    )
+    drop_column: DestructiveRule = Field(default=DestructiveRule(), description="DROP COLUMN.")
+    delete_with_where: DestructiveRule = Field(default=DestructiveRule(), description="DELETE of some rows.")
+    drop_constraint: DestructiveRule = Field(default=DestructiveRule(), description="DROP CONSTRAINT.")
+    alter_column_type: DestructiveRule = Field(default=DestructiveRule(), description="A column's new type.")
+
+
+class ApprovalTimeouts(_Section):
+    """How long a release waits for a person, in seconds."""
+
+    standard: Seconds = Field(default=24 * 3600, description="Then it expires; it can be asked again.")
+    enhanced: Seconds = Field(default=72 * 3600, description="For plans that destroy something.")
+
+
+class SafetySection(_Section):
+    """What guards the environments that matter."""
+
+    protected_environments: tuple[str, ...] = Field(
+        default=("production",), description="Here approval is always asked for and snapshots are required."
+    )
+    require_approval_for: tuple[str, ...] = Field(
+        default=(), description="Further environments whose releases wait for a person."
+    )
+    max_auto_rollback_attempts: int = Field(
+        default=3, ge=1, le=10, description="So often a rollback is tried by itself; then it waits for a person."
+    )
+    health_check_before_deploy: bool = Field(default=True, description="Unhealthy before: the release is refused.")
+    validate_destructive_operations: bool = Field(
+        default=True, description="Judge statements by destructive_operations. Cannot be turned off when protected."
+    )
+    backup_enforcement: dict[str, BackupNeed] = Field(
+        default_factory=dict,
+        description="Per environment. Default: required when protected, recommended for staging, else optional.",
+    )
+    destructive_operations: DestructiveOperations = Field(
+        default=DestructiveOperations(), description="A rule for each kind of destructive statement."
+    )
+    approval_timeouts: ApprovalTimeouts = Field(default=ApprovalTimeouts(), description="Bounds on waiting.")
+
+
+class BackupSection(_Section):
+    """Where snapshots go and how long they are kept."""
+
+    provider: Literal["local"] = Field(default="local", description="The store; local folders.")
+    directory: str = Field(default="", description="Default: snapshots/ in the folder of local state.")
+    retention_days: int = Field(default=30, ge=1, description="Kept at least so long.")
+    backup_before_destructive_ops: bool = Field(
+        default=True, description="A destructive statement takes a snapshot even where it is optional."
+    )
+    timeout_seconds: Seconds = Field(default=3600, description="Bound on one dump or restore.")
+
+
+class IntegrationSection(_Section):
+    """The plugin's companions."""
+
+    cloud_plugin: str | None = Field(default=None, description="The plugin's cloud companion.")
+    work_plugin: str | None = Field(default=None, description="The plugin's work tracker companion.")
+    logs_plugin: str | None = Field(default=None, description="The plugin's logging companion.")
+
+
+class DetectionPatterns(_Section):
+    """How Frame recognises database work in a work item."""
+
+    title_keywords: tuple[str, ...] = Field(
+        default=("database", "schema", "migration", "table", "column", "index", "sql", "prisma"),
+        description="Words in its title.",
+    )
+    labels: tuple[str, ...] = Field(
+        default=("database", "schema", "migration", "db"), description="Its labels."
+    )
+    description_keywords: tuple[str, ...] = Field(
+        default=("alter table", "create table", "add column", "foreign key", "migration", "schema change"),
+        description="Words in its description.",
+    )
+
+
+class FaberEnvironment(_Section):
+    """What the phases do in one environment; the stricter of this and the other sections holds."""
+
+    auto_migrate: bool | None = Field(default=None, description="false: releases here ask a person.")
+    require_approval: bool | None = Field(default=None, description="Releases here wait for a person.")
+    health_check_before: bool | None = Field(default=None, description="Look at the health before a release.")
+    health_check_after: bool | None = Field(default=None, description="Look at the health after a release.")
+    backup_required: bool | None = Field(default=None, description="true makes a snapshot required.")
+    validate_safety: bool | None = Field(default=None, description="true judges destructive statements.")
+
+
+class Coordination(_Section):
+    """How the phases get on with trouble."""
+
+    block_on_health_check_failure: bool = Field(
+        default=True, description="false: an unhealthy environment does not stop Build and Evaluate."
+    )
+    retry_failed_health_checks: bool = Field(default=True, description="Look again before calling it unhealthy.")
+    max_retry_attempts: int = Field(default=3, ge=0, le=10, description="How often a look is repeated.")
+    log_coordination_activities: bool = Field(default=True, description="The plugin's log of its own steps.")
+
+
+class FaberIntegration(_Section):
+    """The five phases."""
+
+    enabled: bool = Field(default=True, description="false: the pipeline refuses to run.")
+    auto_detect_database_work: bool = Field(
+        default=True, description="false: every work item counts as database work."
+    )
+    detection_patterns: DetectionPatterns = Field(
+        default=DetectionPatterns(), description="How Frame recognises database work."
+    )
+    auto_generate_migrations: bool = Field(default=False, description="Have the tool write the migration.")
+    auto_deploy_dev: bool = Field(default=True, description="false: Build releases nothing to dev.")
+    environments: dict[str, FaberEnvironment] = Field(
+        default_factory=dict, description="Per environment; the stricter holds."
+    )
+    phase_hooks: dict[str, Any] = Field(default_factory=dict, description="The plugin's hooks.")
+    coordination: Coordination = Field(default=Coordination(), description="How the phases get on with trouble.")
+
+
+class LedgerSection(_Section):
+    """Where the record is kept: a database of its own."""
+
+    connection_string_env: str = Field(
+        default="FABER_DB_LEDGER_URL", description="Variable with the URL. Unset: the embedded server."
+    )
+    admin_connection_string_env: str = Field(
+        default="FABER_DB_LEDGER_ADMIN_URL", description="Variable with the URL that sets the ledger up, once."
+    )
+
+
+class SeedSection(_Section):
+    """How a database is filled."""
+
+    sql: str | None = Field(default=None, description="A script, run in one transaction.")
+    command: tuple[str, ...] | None = Field(default=None, description="A command; it gets DATABASE_URL.")
+    environments: tuple[str, ...] | None = Field(
+        default=None, description="Where it may run. Default: everywhere but in protected environments."
+    )
+    timeout_seconds: Seconds = Field(default=600, description="Bound on the whole.")
+
+
+class EvaluateSection(_Section):
+    """How a plan is tried before anybody is asked."""
+
+    test_command: tuple[str, ...] = Field(
+        default=(), description="The application's tests; gets DATABASE_URL; {python} is faber-db's interpreter."
+    )
+    staging: str = Field(default="", description="Released to first. Default: the last before the final one.")
+    test_timeout_seconds: Seconds = Field(default=900, description="Bound on the tests.")
+
+
+class HealthSection(_Section):
+    """What is called well."""
+
+    latency_warn_ms: Seconds = Field(default=100, description="Above: degraded.")
+    latency_unhealthy_ms: Seconds = Field(default=500, description="Above: unhealthy.")
+    connections_warn_percent: float = Field(default=80, gt=0, le=100, description="Above: degraded.")
+    connections_unhealthy_percent: float = Field(default=95, gt=0, le=100, description="Above: unhealthy.")
+    timeout_seconds: Seconds = Field(default=30, description="Bound on the whole look.")
+
+
+class CheckSection(_Section):
+    """One of the project's own assertions, run after a release."""
+
+    name: str = Field(min_length=1, description="What people call it.")
+    environments: tuple[str, ...] | None = Field(default=None, description="Where it holds. Default: everywhere.")
+    sql: str | None = Field(default=None, description="Rolled back; its last statement returns one true.")
+    command: tuple[str, ...] | None = Field(default=None, description="Exit code 0 passes; gets DATABASE_URL.")
+    timeout_seconds: Seconds = Field(default=60, description="Bound on it.")
+
+
+class FaberConfig(_Section):
+    """The whole file."""
+
+    schema_version: str = Field(default="1.0", description="The layout of this file.")
+    project: ProjectSection = Field(default=ProjectSection(), description="Who the project is.")
+    database: DatabaseSection = Field(default=DatabaseSection(), description="What all environments share.")
+    environments: dict[str, EnvironmentSection] = Field(
+        default_factory=lambda: {n: EnvironmentSection() for n in ("dev", "staging", "production")},
+        min_length=1,
+        description="In order of promotion.",
+    )
+    migrations: MigrationsSection = Field(default=MigrationsSection(), description="The revisions.")
+    safety: SafetySection = Field(default=SafetySection(), description="The guards.")
+    backup: BackupSection = Field(default=BackupSection(), description="Snapshots.")
+    integration: IntegrationSection = Field(default=IntegrationSection(), description="The plugin's companions.")
+    faber_integration: FaberIntegration = Field(default=FaberIntegration(), description="The five phases.")
+    ledger: LedgerSection = Field(default=LedgerSection(), description="The record.")
+    seed: SeedSection = Field(default=SeedSection(), description="How a database is filled.")
+    evaluate: EvaluateSection = Field(default=EvaluateSection(), description="Trying a plan.")
+    health: HealthSection = Field(default=HealthSection(), description="What is called well.")
+    checks: tuple[CheckSection, ...] = Field(default=(), description="The project's own assertions.")

@@ -1,0 +1,101 @@
+"""Where the connection URLs come from: a block, a variable, `.env`, or the embedded server.
+
+A URL is looked up when it is needed and is kept nowhere. Errors name the variable, never its value.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from faberdb.dsn import Dsn, parse_dsn
+from faberdb.embedded import find_server
+from faberdb.errors import Refused, ServerUnreachable, VariableMissing
+from faberdb.project import Environment, Hosting, Project
+
+LEDGER_DATABASE = "faber_ledger"
+LEDGER_ROLE = "faber_ledger_app"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerAddress:
+    """Where the ledger is: as the product runs, and as its owner who sets it up."""
+
+    runs_as: Dsn
+    admin: Dsn
+
+
+def resolve_dsn(project: Project, environment: Environment, *, given: Mapping[str, str] | None = None) -> Dsn:
+    """An environment's database and login.
+
+    Args:
+        project: whose.
+        environment: which.
+        given: URLs by environment name from Prefect blocks; they win.
+
+    Raises:
+        VariableMissing: nothing says where it is.
+        ServerUnreachable: the embedded server does not run.
+        ConfigInvalid: the URL is malformed.
+    """
+    url = (given or {}).get(environment.name)
+    if url:
+        return parse_dsn(url, source=f"the block {environment.connection_block!r}")
+    if environment.hosting is Hosting.EMBEDDED:
+        return _embedded(project).with_database(environment.database)
+    if environment.hosting is not Hosting.POSTGRES:
+        raise Refused(
+            f"The hosting {environment.hosting.value!r} of {environment.name} is not supported yet.",
+            why="embedded and postgres are; a managed server works as postgres, by its URL.",
+            next_step=f'set environments.{environment.name}.hosting = "postgres"',
+        )
+    for variable in (environment.direct_variable, environment.variable):
+        value = look_up(variable, project.root) if variable else ""
+        if value:
+            return parse_dsn(value, source=variable)
+    raise VariableMissing(
+        f"{environment.variable} is not set, and {environment.name} is where it points.",
+        why="It is neither in the environment nor in .env beside the configuration.",
+        next_step=f"export {environment.variable}=postgresql://USER:PASSWORD@HOST:5432/DATABASE",
+    )
+
+
+def ledger_dsn(project: Project) -> LedgerAddress:
+    """The ledger's address: from its variable, else on the embedded server."""
+    section = project.config.ledger
+    url = look_up(section.connection_string_env, project.root)
+    if url:
+        runs_as = parse_dsn(url, source=section.connection_string_env)
+        admin = look_up(section.admin_connection_string_env, project.root)
+        return LedgerAddress(
+            runs_as=runs_as,
+            admin=parse_dsn(admin, source=section.admin_connection_string_env) if admin else runs_as,
+        )
+    server = _embedded(project)
+    owner = server.with_database(LEDGER_DATABASE)
+    runs_as = Dsn(host=owner.host, port=owner.port, user=LEDGER_ROLE, database=LEDGER_DATABASE)
+    return LedgerAddress(runs_as=runs_as, admin=owner)
+
+
+def look_up(variable: str, root: Path) -> str:
+    """A variable's value from the environment, else from `.env`; "" where it is in neither."""
+    if os.environ.get(variable):
+        return os.environ[variable]
+    if not (root / ".env").is_file():
+        return ""
+    from dotenv import dotenv_values  # noqa: PLC0415 -- only projects with a .env pay for it
+
+    return dotenv_values(root / ".env").get(variable) or ""
+
+
+def _embedded(project: Project) -> Dsn:
+    found = find_server(project.home)
+    if found is None:
+        raise ServerUnreachable(
+            "The embedded PostgreSQL server does not run.",
+            why=f"Its data is in {project.home / 'postgres'}.",
+            next_step="faber-db doctor starts it",
+        )
+    return found

@@ -1,0 +1,23 @@
+"""What one statement does, as its parse tree says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from faberdb.statements import Hazard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One statement's, for `faberdb.statements.Statement`."""
+
+    verb: str
+    objects: tuple[str, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+    lock: str = ""
+    transactional: bool = True
+    transaction_control: bool = False
+    opaque: bool = False
+    adds_only: bool = False
+    creates: tuple[str, ...] = ()  # relations it makes
+    reads_input: bool = False  # its data comes over the connection

@@ -1,0 +1,59 @@
+"""Statements about transactions, the session and the server's upkeep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faberdb.grammar.facts import Facts
+from faberdb.grammar.locks import LOCK_MODES
+from faberdb.grammar.names import name_of, relation, relation_of, unique
+from faberdb.grammar.parser import pb
+
+
+def transaction(body: Any) -> Facts:
+    """BEGIN, COMMIT, SAVEPOINT, ..."""
+    name = pb.TransactionStmtKind.Name(body.kind).removeprefix("TRANS_STMT_").replace("_", " ")
+    prepared = name.endswith(" PREPARED")
+    return Facts(verb=name, transaction_control=True, transactional=not prepared)
+
+
+def set_parameter(body: Any) -> Facts:
+    """SET and RESET."""
+    resets = body.kind in {pb.VAR_RESET, pb.VAR_RESET_ALL}
+    verb = "RESET" if resets else "SET LOCAL" if body.is_local else "SET"
+    return Facts(verb=verb, adds_only=True)
+
+
+def vacuum(body: Any) -> Facts:
+    """VACUUM and ANALYZE."""
+    full = any(o.def_elem.defname == "full" for o in body.options)
+    return Facts(
+        verb="VACUUM" if body.is_vacuumcmd else "ANALYZE",
+        objects=unique(relation(r.vacuum_relation.relation) for r in body.rels),
+        lock="ACCESS EXCLUSIVE" if full else "SHARE UPDATE EXCLUSIVE",
+        transactional=not body.is_vacuumcmd,
+    )
+
+
+def reindex(body: Any) -> Facts:
+    """REINDEX."""
+    concurrently = any(p.def_elem.defname == "concurrently" for p in body.params)
+    one = body.kind in {pb.REINDEX_OBJECT_INDEX, pb.REINDEX_OBJECT_TABLE}
+    return Facts(
+        verb="REINDEX CONCURRENTLY" if concurrently else "REINDEX",
+        objects=relation_of(body),
+        lock="SHARE UPDATE EXCLUSIVE" if concurrently else "ACCESS EXCLUSIVE",
+        transactional=one and not concurrently,
+    )
+
+
+def lock_tables(body: Any) -> Facts:
+    """LOCK TABLE."""
+    objects = unique(relation(r.range_var) for r in body.relations)
+    return Facts(verb="LOCK TABLE", objects=objects, lock=LOCK_MODES[body.mode])
+
+
+def grant(body: Any) -> Facts:
+    """GRANT and REVOKE on objects."""
+    names = [name_of(o) for o in body.objects]
+    return Facts(verb="GRANT" if body.is_grant else "REVOKE", objects=unique(n for n in names if n))

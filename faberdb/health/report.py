@@ -1,0 +1,107 @@
+"""What a look at a database's health says: states, figures, the bounds they are held against.
+
+Refuses to know how a figure is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+AREAS: Final = ("connectivity", "migrations", "schema", "performance")
+
+
+class HealthState(StrEnum):
+    """How well; a check that was not run says nothing about the whole."""
+
+    NOT_RUN = "not run"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"  # a warning: it stops nothing
+    UNHEALTHY = "unhealthy"  # before a release it blocks, after one it takes back
+
+
+_WORSE: Final = {state: rank for rank, state in enumerate(HealthState)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """From which figure on a check is degraded or unhealthy."""
+
+    latency_degraded_ms: float = 100
+    latency_unhealthy_ms: float = 500
+    connections_degraded: float = 0.80  # of max_connections
+    connections_unhealthy: float = 0.95
+    transaction_degraded_s: float = 300
+    blocked_degraded_s: float = 5  # waiting for a lock this long counts as blocked
+    query_degraded_ms: float = 250  # of a query on the system catalogue
+    query_unhealthy_ms: float = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One check's finding."""
+
+    area: str  # one of AREAS
+    name: str  # such as "latency"
+    state: HealthState
+    figure: str  # what was measured, with its unit
+    threshold: str = ""  # what it is held against
+    why: str = ""  # why it matters, or why it could not be measured; "" when healthy
+    next_step: str = ""  # what to type or do; "" when healthy
+
+    def line(self) -> str:
+        """The finding in one line."""
+        bound = f" ({self.threshold})" if self.threshold else ""
+        return f"{self.name}: {self.figure or self.state.value}{bound}" + (
+            f": {self.why}" if self.why else ""
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthReport:
+    """All findings of one look."""
+
+    database: str  # where, without a password
+    results: tuple[CheckResult, ...]
+    took_ms: float
+
+    @property
+    def overall(self) -> HealthState:
+        """The worst of the findings; healthy when there are none."""
+        states = [HealthState.HEALTHY, *(r.state for r in self.results)]
+        return max(states, key=_WORSE.__getitem__)
+
+    def summary(self) -> str:
+        """What is not well, worst first, in one text; or that all is."""
+        bad = [r for r in self.results if r.state in {HealthState.DEGRADED, HealthState.UNHEALTHY}]
+        bad.sort(key=lambda r: -_WORSE[r.state])
+        if bad:
+            return "; ".join(f"{r.state.value}: {r.line()}" for r in bad)
+        run = sum(r.state is not HealthState.NOT_RUN for r in self.results)
+        return f"{run} checks healthy in {self.took_ms:.0f} ms"
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole report as JSON's own types."""
+        return {"overall": self.overall.value, "summary": self.summary(), **asdict(self)}
+
+    def text(self) -> str:
+        """The whole report for a terminal: a line for each finding, and what to do about a bad one."""
+        lines = [f"{self.database}: {self.overall.value} ({self.took_ms:.0f} ms)"]
+        for result in self.results:
+            lines.append(f"  {result.state.value:<9}  {result.line()}")
+            if result.next_step:
+                lines.append(f"{'':<13}next: {result.next_step}")
+        return "\n".join(lines)
+
+
+def not_run(area: str, why: str) -> CheckResult:
+    """An area that could not be looked at."""
+    return CheckResult(area=area, name=area, state=HealthState.NOT_RUN, figure="not run", why=why)
+
+
+def judge(figure: float, *, degraded: float, unhealthy: float | None = None) -> HealthState:
+    """The state of a figure of which more is worse; a bound is reached when it is met."""
+    if unhealthy is not None and figure >= unhealthy:
+        return HealthState.UNHEALTHY
+    return HealthState.DEGRADED if figure >= degraded else HealthState.HEALTHY

@@ -1,0 +1,95 @@
+"""Whether the schema is the one on record, and whether all of it works."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from faberdb.catalog import read_schema
+from faberdb.connection import Connection
+from faberdb.health.report import CheckResult, HealthState
+
+_NAMED = 5  # objects named in a finding; the rest is counted
+
+_INVALID_INDEXES = """
+SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+WHERE NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1
+"""
+_NOT_VALIDATED = """
+SELECT quote_ident(k.conname) || ' on ' || coalesce(
+  CASE WHEN k.conrelid <> 0 THEN k.conrelid::regclass::text END, format_type(k.contypid, NULL))
+FROM pg_constraint k WHERE NOT k.convalidated AND k.conparentid = 0
+  AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true) ORDER BY 1
+"""
+# `ALTER TABLE ... DISABLE TRIGGER ALL` switches foreign keys off too, and neither pg_dump nor
+# pg_get_constraintdef tells.
+_SWITCHED_OFF = """
+SELECT DISTINCT quote_ident(k.conname) || ' on ' || k.conrelid::regclass
+FROM pg_trigger t JOIN pg_constraint k ON k.oid = t.tgconstraint
+WHERE t.tgisinternal AND t.tgenabled = 'D' AND k.contype = 'f' ORDER BY 1
+"""
+
+
+def structure(
+    conn: Connection, *, expected_fingerprint: str | None, leave_out: Collection[str]
+) -> tuple[CheckResult, ...]:
+    """The findings on the schema; reads the catalogue only."""
+    return (
+        _fingerprint(read_schema(conn, leave_out=leave_out).fingerprint, expected_fingerprint),
+        _found(
+            "invalid indexes",
+            _names(conn, _INVALID_INDEXES),
+            why="A concurrent build failed: writes pay for the index and no query uses it",
+            next_step="DROP INDEX CONCURRENTLY it, then build it again",
+        ),
+        _found(
+            "constraints not validated",
+            _names(conn, _NOT_VALIDATED),
+            why="Old rows may break them",
+            next_step="ALTER TABLE … VALIDATE CONSTRAINT …",
+        ),
+        _found(
+            "foreign keys switched off",
+            _names(conn, _SWITCHED_OFF),
+            why="Their triggers are disabled, so nothing enforces them",
+            next_step="ALTER TABLE … ENABLE TRIGGER ALL, after looking for orphans",
+        ),
+    )
+
+
+def _fingerprint(now: str, expected: str | None) -> CheckResult:
+    short = now[:12]
+    if expected is None or expected == now:
+        return CheckResult(
+            area="schema",
+            name="fingerprint",
+            state=HealthState.HEALTHY,
+            figure=short,
+            threshold="as the last release left it" if expected else "no release on record to compare with",
+        )
+    return CheckResult(
+        area="schema",
+        name="fingerprint",
+        state=HealthState.DEGRADED,
+        figure=short,
+        threshold=f"the last release left {expected[:12]}",
+        why="There are manual changes: the schema is not the one that was released",
+        next_step="find who changed it, and write the change as a migration or take it back",
+    )
+
+
+def _found(name: str, names: list[str], *, why: str, next_step: str) -> CheckResult:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    listed = ": " + ", ".join(names[:_NAMED]) + more if names else ""
+    return CheckResult(
+        area="schema",
+        name=name,
+        state=HealthState.DEGRADED if names else HealthState.HEALTHY,
+        figure=f"{len(names)}{listed}",
+        threshold="none" if names else "",
+        why=why if names else "",
+        next_step=next_step if names else "",
+    )
+
+
+def _names(conn: Connection, query: str) -> list[str]:
+    return [str(name) for (name,) in conn.execute(query.encode()).fetchall()]

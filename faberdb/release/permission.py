@@ -1,0 +1,194 @@
+"""Whether a release may go on: people are asked, their votes go into the ledger, and the ledger is asked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from faberdb.canonical import digest_of
+from faberdb.errors import ApprovalPending, NotApproved
+from faberdb.ledger import Kind
+from faberdb.plan import ApprovalLevel
+from faberdb.policy import Autonomy, asks
+from faberdb.release.approval import Decision, Verdict, Vote, check_vote, tally, vote_from_json
+from faberdb.release.opening import close_release
+from faberdb.release.record import Outcome, Release
+from faberdb.target import Target
+
+
+def needs_person(target: Target, release: Release, autonomy: Autonomy) -> bool:
+    """Whether this release waits for a vote at this level of autonomy."""
+    return asks(target.environment.policy, autonomy)
+
+
+def ask_approval(target: Target, release: Release) -> None:
+    """Write that a person was asked, once."""
+    if release.asked_at is None:
+        target.ledger.append(
+            Kind.APPROVAL_ASKED,
+            release=release.id,
+            environment=release.environment,
+            body={"digest": release.digest, "level": release.plan.approval.value},
+        )
+
+
+def cast_vote(target: Target, release: Release, vote: Vote) -> None:
+    """Write a person's decision into the ledger.
+
+    Raises:
+        NotApproved: the vote breaks a rule; nothing is written. A vote that was cast before counts once.
+    """
+    if not release.open:
+        raise NotApproved(
+            f"Release {release.id} has ended: {release.state}.",
+            next_step="faber-db status shows what is open",
+        )
+    check_vote(vote, digest=release.digest, requester=release.requester, level=release.plan.approval)
+    if vote in release.votes:
+        return
+    target.ledger.append(
+        Kind.VOTE_CAST,
+        release=release.id,
+        environment=release.environment,
+        actor=vote.approver,
+        body=vote.to_json(),
+    )
+
+
+def permission(target: Target, release: Release) -> Verdict:
+    """What the ledger's votes amount to now for a release that needs a person."""
+    now = datetime.now(UTC)
+    seconds = target.environment.policy.approval_timeout_s(release.plan.approval.value)
+    return tally(
+        release.votes,
+        digest=release.digest,
+        asked_at=release.asked_at or now,
+        now=now,
+        timeout=timedelta(seconds=seconds),
+    )
+
+
+def require_permission(target: Target, release: Release) -> None:
+    """Pass only with an approval of exactly this digest; end the release on a no and on silence.
+
+    Raises:
+        ApprovalPending: nobody decided yet.
+        NotApproved: rejected or expired; the release is closed so.
+    """
+    verdict = permission(target, release)
+    if verdict is Verdict.APPROVED:
+        return
+    if verdict is Verdict.WAITING:
+        raise ApprovalPending(
+            f"Release {release.id} waits for approval.",
+            why=f"{release.environment} asks for a person other than {release.requester or 'the requester'}.",
+            next_step=f"faber-db approve {release.id} --as NAME",
+        )
+    again = f"faber-db migrate {release.environment}"
+    if verdict is Verdict.REJECTED:
+        no = next(v for v in release.votes if v.decision is Decision.REJECT)
+        close_release(target, release, Outcome.REJECTED, approver=no.approver, comment=no.comment)
+        raise NotApproved(
+            f"{no.approver} rejected release {release.id}; nothing was changed.",
+            why=no.comment,
+            next_step=f"to ask again: {again}",
+        )
+    close_release(target, release, Outcome.EXPIRED)
+    raise NotApproved(
+        f"Release {release.id} expired: nobody decided in time; nothing was changed.",
+        next_step=f"to ask again: {again}",
+    )
+
+
+def rollback_digest(release: Release) -> str:
+    """What people vote on when they agree to take a release back."""
+    return digest_of({"take back": release.id, "digest": release.digest, "way": release.plan.undo.way.value})
+
+
+def rollback_needs_person(target: Target, release: Release) -> bool:
+    """Taking back a finished release, or restoring a snapshot, is a change of its own.
+
+    The undo of a release that failed was approved with its plan.
+    """
+    own_change = release.outcome is Outcome.RELEASED or bool(release.restores)
+    return target.environment.policy.approval and own_change
+
+
+def ask_rollback(target: Target, release: Release, *, requester: str, cause: str) -> bool:
+    """Ask a person whether a finished release may be taken back; whether nobody has answered yet."""
+    if not rollback_needs_person(target, release):
+        return False
+    verdict = _rollback_verdict(target, release)
+    if verdict in {None, Verdict.REJECTED, Verdict.EXPIRED}:
+        target.ledger.append(
+            Kind.APPROVAL_ASKED,
+            release=_rollback_key(release),
+            environment=release.environment,
+            actor=requester or "faber-db",
+            body={"digest": rollback_digest(release), "requester": requester, "cause": cause},
+        )
+        return True
+    return verdict is Verdict.WAITING
+
+
+def cast_rollback_vote(target: Target, release: Release, vote: Vote) -> None:
+    """Write a person's decision on taking a release back.
+
+    Raises:
+        NotApproved: the vote breaks a rule; nothing is written.
+    """
+    asked = target.ledger.entries(
+        release=_rollback_key(release), kind=Kind.APPROVAL_ASKED, newest_first=True, limit=1
+    )
+    if not asked:
+        raise NotApproved(f"Nobody asked to take {release.id} back.", next_step="faber-db rollback ENV")
+    check_vote(
+        vote,
+        digest=rollback_digest(release),
+        requester=asked[0].body["requester"],
+        level=ApprovalLevel.STANDARD,
+    )
+    target.ledger.append(
+        Kind.VOTE_CAST,
+        release=_rollback_key(release),
+        environment=release.environment,
+        actor=vote.approver,
+        body=vote.to_json(),
+    )
+
+
+def require_rollback_permission(target: Target, release: Release) -> None:
+    """Pass only with an approval of taking back this release, where one is needed.
+
+    Raises:
+        ApprovalPending, NotApproved: nobody decided, or somebody said no.
+    """
+    if not rollback_needs_person(target, release):
+        return
+    verdict = _rollback_verdict(target, release)
+    if verdict is Verdict.APPROVED:
+        return
+    if verdict in {None, Verdict.WAITING}:
+        raise ApprovalPending(
+            f"Taking back {release.id} waits for approval.",
+            next_step=f"faber-db approve {release.id} --rollback --as NAME",
+        )
+    raise NotApproved(f"Taking back {release.id} was not approved: {verdict}; nothing was changed.")
+
+
+def _rollback_verdict(target: Target, release: Release) -> Verdict | None:
+    entries = target.ledger.entries(release=_rollback_key(release))
+    asked = [e for e in entries if e.kind is Kind.APPROVAL_ASKED]
+    if not asked:
+        return None
+    votes = [vote_from_json(e.body) for e in entries if e.kind is Kind.VOTE_CAST and e.seq > asked[-1].seq]
+    return tally(
+        votes,
+        digest=rollback_digest(release),
+        asked_at=asked[-1].at,
+        now=datetime.now(UTC),
+        timeout=timedelta(seconds=target.environment.policy.approval_timeout_s("standard")),
+    )
+
+
+def _rollback_key(release: Release) -> str:
+    return f"{release.id}/rollback"

@@ -1,0 +1,189 @@
+"""Plans and releases as people read them: one Markdown text for the terminal, the artifact and the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from faberdb.ledger import Kind
+from faberdb.plan import ApprovalLevel, Plan, Step
+from faberdb.release.approval import Decision
+from faberdb.release.record import Outcome, Release
+from faberdb.release.rehearsal import Evidence
+from faberdb.risk import CONFIRMATION_PHRASE
+
+_SIGN = {
+    Outcome.RELEASED: "✔",
+    Outcome.ROLLED_BACK: "↩",
+    Outcome.ABORTED: "↩",
+    Outcome.REJECTED: "✘",
+    Outcome.EXPIRED: "✘",
+    Outcome.SUPERSEDED: "–",
+    Outcome.FAILED: "✘",
+}
+
+
+def plan_markdown(plan: Plan, evidence: Evidence | None = None) -> str:
+    """What will run, at what risk, and how it is undone."""
+    if plan.empty:
+        return f"**{plan.environment}** is up to date: {len(plan.applied)} revisions applied, none pending.\n"
+    lines = [
+        f"## Plan for {plan.environment}",
+        "",
+        *_facts(
+            ("Change", plan.change or "none given"),
+            ("Database", f"`{plan.database}`"),
+            ("Digest", f"`{plan.digest[:16]}`"),
+            ("Commit", f"`{plan.commit[:12]}`" if plan.commit else "not a git repository"),
+            ("Requested by", plan.requester or "not given"),
+            ("Risk", f"**{plan.risk.value}**"),
+            ("Approval", _approval(plan.approval)),
+            ("Snapshot", "taken and kept before the first step" if plan.snapshot else "none, by policy"),
+            ("Undo", f"**{plan.undo.way.value}**: {plan.undo.why}"),
+            ("Undo loses", plan.undo.loses),
+            ("Checked after", ", ".join(plan.checks) or "no checks of the project's own"),
+            ("Rehearsed", _rehearsed(evidence)),
+        ),
+        "",
+    ]
+    if plan.findings or plan.notes:
+        lines += ["### Findings", ""]
+        lines += [f"- {'**blocked** ' if f.blocks else ''}{f.risk.value}: {f.message}" for f in plan.findings]
+        lines += [f"- {note}" for note in plan.notes] + [""]
+    for number, step in enumerate(plan.steps, 1):
+        lines += _step(number, step)
+    return "\n".join(lines) + "\n"
+
+
+def _step(number: int, step: Step) -> list[str]:
+    bounds = f"lock {step.budget.lock_timeout_s:g} s, statement {step.budget.statement_timeout_s:g} s"
+    rows = [f"| {_one_line(s.text)} | {s.risk.value} | {s.lock or 'none'} |" for s in step.statements]
+    return [
+        f"### {number}. {step.revision}",
+        "",
+        f"{'One transaction' if step.atomic else '**Not in one transaction**'}; at most {bounds}."
+        f" {step.undo[0].upper()}{step.undo[1:]}.",
+        "",
+        "| statement | risk | lock on what exists |",
+        "| --- | --- | --- |",
+        *rows,
+        "",
+    ]
+
+
+def _one_line(text: str, limit: int = 90) -> str:
+    flat = " ".join(text.split()).replace("|", "\\|").replace("`", "'")
+    return f"`{flat if len(flat) <= limit else flat[: limit - 1] + '…'}`"
+
+
+def _approval(level: ApprovalLevel) -> str:
+    if level is ApprovalLevel.NONE:
+        return "none needed"
+    if level is ApprovalLevel.ENHANCED:
+        return f"enhanced: someone other than the requester, with the phrase `{CONFIRMATION_PHRASE}`"
+    return "someone other than the requester"
+
+
+def _rehearsed(evidence: Evidence | None) -> str:
+    if evidence is None:
+        return "no"
+    if not evidence.ok:
+        return f"**failed**: {evidence.message}"
+    seconds = sum(s for _, s in evidence.step_s)
+    return (
+        f"yes, on a restored copy in {seconds:.2f} s; restoring took {evidence.restore_s:.1f} s, and so"
+        " would the undo"
+    )
+
+
+def release_markdown(release: Release, closing: dict[str, object] | None = None) -> str:
+    """What one release did, step by step, and how it ended."""
+    sign = _SIGN[release.outcome] if release.outcome else "…"
+    plan = release.plan
+    lines = [
+        f"## {sign} {release.environment}: {release.state}",
+        "",
+        *_facts(
+            ("Release", f"`{release.id}`"),
+            ("Change", plan.change or "none given"),
+            ("Digest", f"`{release.digest[:16]}`"),
+            ("Requested by", release.requester or "not given"),
+            ("Decided by", _decided(release)),
+            ("Revisions", ", ".join(f"`{s.revision}`" for s in plan.steps)),
+            ("Took", _took(release.opened_at, release.closed_at)),
+        ),
+        "",
+    ]
+    if release.cause:
+        lines += [f"**Why it was taken back:** {release.cause}", ""]
+    lines += ["| step | result | at |", "| --- | --- | --- |"]
+    lines += [
+        f"| {s.step} | {_result(s.kind, s.outcome, s.error)} | {s.at:%H:%M:%S} |"
+        for s in release.steps.values()
+    ]
+    lines += ["", *_proof_of_undo(release)]
+    return "\n".join(lines) + "\n"
+
+
+def _proof_of_undo(release: Release) -> Iterable[str]:
+    """What shows that the environment is as it was, and what became of the rows written meanwhile."""
+    undone = release.done("verify undone")
+    if undone is None:
+        return []
+    lines = [
+        "**Proof of the undo:** the schema's fingerprint is"
+        f" `{str(undone['fingerprint'])[:16]}`, as before the release (`{release.plan.fingerprint[:16]}`)."
+    ]
+    restored = release.done("restore beside")
+    if restored is not None:
+        lines.append(
+            f"The restored snapshot `{restored['snapshot']}` equals its manifest: schema"
+            f" {_yes(restored['fingerprint_equal'])}, rows of every table {_yes(restored['rows_equal'])}."
+        )
+    swap = release.done("swap")
+    if swap is not None:
+        tables = (release.done("count later rows") or {}).get("tables", {})
+        later = "; ".join(f"{t}: {c['snapshot']} → {c['live']} rows" for t, c in tables.items())
+        lines.append(
+            f"The database as it failed is kept as `{swap['aside']}`. Rows that differ there:"
+            f" {later or 'none'}."
+        )
+    return [*lines, ""]
+
+
+def _yes(equal: object) -> str:
+    return "equal" if equal else "**not equal**"
+
+
+def _decided(release: Release) -> str:
+    votes = [
+        f"{v.approver} ({'yes' if v.decision is Decision.APPROVE else 'no'}"
+        f"{', ' + v.comment if v.comment else ''})"
+        for v in release.votes
+    ]
+    return ", ".join(votes) or "nobody asked" if release.asked_at is None else ", ".join(votes) or "waiting"
+
+
+def _took(opened: datetime, closed: datetime | None) -> str:
+    return f"{(closed - opened).total_seconds():.1f} s" if closed else "not ended"
+
+
+def _result(kind: Kind, outcome: object, error: str) -> str:
+    if kind is Kind.STEP_FAILED:
+        return f"failed: {error}"
+    if kind is Kind.STEP_INTENDED:
+        return "begun"
+    facts = outcome if isinstance(outcome, dict) else {}
+    shown = [f"{k} {_short(v)}" for k, v in facts.items() if v not in ("", None, [], {})]
+    return ", ".join(shown) or "done"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(v) for v in value)
+    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return text[:16] if len(text) == 64 else text
+
+
+def _facts(*pairs: tuple[str, str]) -> Sequence[str]:
+    return ["| | |", "| --- | --- |", *(f"| {k} | {v.replace('|', chr(92) + '|')} |" for k, v in pairs)]

@@ -1,0 +1,184 @@
+"""A script as PostgreSQL reads it: split into statements, each with what it does and how it can hurt.
+
+Splitting and classifying use PostgreSQL's own grammar, never regular expressions. Refuses to know which
+tool a script belongs to and what a policy thinks of it (`faberdb.risk`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from faberdb.errors import UnreadableSql
+
+if TYPE_CHECKING:
+    from faberdb.grammar.facts import Facts
+
+
+class Hazard(StrEnum):
+    """A way in which a statement loses data or breaks what uses the schema. Values are configuration keys."""
+
+    DROP_DATABASE = "drop_database"
+    DROP_SCHEMA = "drop_schema"
+    DROP_TABLE = "drop_table"
+    TRUNCATE = "truncate"
+    DELETE_WITHOUT_WHERE = "delete_without_where"
+    UPDATE_WITHOUT_WHERE = "update_without_where"
+    DELETE_WITH_WHERE = "delete_with_where"
+    DROP_COLUMN = "drop_column"
+    DROP_CONSTRAINT = "drop_constraint"
+    ALTER_COLUMN_TYPE = "alter_column_type"
+    RENAME = "rename"  # of a table, column, type, ...: the running application still uses the old name
+    DROP_OBJECT = "drop_object"  # a view, index, type, function, trigger, extension, ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One statement of a script."""
+
+    text: str  # without its semicolon and without the comments before it
+    line: int  # in the script, from 1: where `text` begins
+    verb: str  # the command's name, such as "ALTER TABLE" or "CREATE INDEX CONCURRENTLY"
+    objects: tuple[str, ...]  # what it touches, quoted where needed, schema-qualified as written
+    hazards: tuple[Hazard, ...]
+    transactional: bool  # False: PostgreSQL refuses it inside a transaction block
+    transaction_control: bool  # BEGIN, COMMIT, ..., or code that may contain them
+    opaque: bool  # runs code that cannot be judged from outside (DO, CALL)
+    lock: str  # the strongest documented lock on relations that this script did not make, "" for none
+    adds_only: bool  # nothing that existed before changes or goes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConcurrentIndex:
+    """The index that a CREATE INDEX CONCURRENTLY makes."""
+
+    name: str
+    table: str
+    schema: str  # "" where the statement leaves it to the search path
+
+
+_MAY_COMMIT: Final = re.compile(r"\b(commit|rollback)\b", re.IGNORECASE)
+_LEADING_LINE_COMMENT: Final = re.compile(r"--[^\n]*\n?")
+_COPY_DATA: Final = re.compile(r"^\s*copy\b[^;]*\bfrom\s+stdin\b", re.IGNORECASE | re.MULTILINE)
+
+
+def parse_script(script: str, *, source: str) -> tuple[Statement, ...]:
+    """Split and classify a script.
+
+    Args:
+        script: SQL text; comments and empty statements are no statements.
+        source: how an error names the script, such as a revision's name.
+
+    Raises:
+        UnreadableSql: PostgreSQL's grammar does not accept it, or psql's own syntax is in it.
+    """
+    from faberdb.grammar.readers import facts_of  # noqa: PLC0415 -- the grammar costs 0.2 s to load
+
+    created: set[str] = set()
+    statements = []
+    for node, text, line in _split(script, source):
+        facts = facts_of(node)
+        if facts.reads_input:
+            raise _refusal(source, line, "COPY ... FROM STDIN needs psql, which sends the data", _COPY_ADVICE)
+        statements.append(_statement(facts, text, line, created))
+        created.update(facts.creates)
+    return tuple(statements)
+
+
+def _statement(facts: Facts, text: str, line: int, created: set[str]) -> Statement:
+    touches_only_new = bool(facts.objects) and created.issuperset(facts.objects)
+    return Statement(
+        text=text,
+        line=line,
+        verb=facts.verb,
+        objects=facts.objects,
+        hazards=facts.hazards,
+        transactional=facts.transactional,
+        transaction_control=facts.transaction_control or (facts.opaque and _may_commit(facts, text)),
+        opaque=facts.opaque,
+        lock="" if touches_only_new else facts.lock,
+        adds_only=facts.adds_only,
+    )
+
+
+def _may_commit(facts: Facts, text: str) -> bool:
+    return facts.verb == "CALL" or _MAY_COMMIT.search(text) is not None
+
+
+def concurrent_index(statement: Statement) -> ConcurrentIndex | None:
+    """What a CREATE INDEX CONCURRENTLY makes; None for other statements and for an index without a name."""
+    if statement.verb != "CREATE INDEX CONCURRENTLY":
+        return None
+    ((node, _, _),) = _split(statement.text, statement.verb)
+    build = node.index_stmt
+    if not build.idxname:
+        return None
+    return ConcurrentIndex(name=build.idxname, table=build.relation.relname, schema=build.relation.schemaname)
+
+
+def _split(script: str, source: str) -> Iterator[tuple[Any, str, int]]:
+    """Each statement's parse tree, text and line. The grammar counts bytes, so this does too."""
+    from faberdb.grammar.parser import NotInGrammar, parse  # noqa: PLC0415 -- see parse_script
+
+    if "\0" in script:
+        raise _refusal(source, script[: script.index("\0")].count("\n") + 1, "it contains a NUL byte", "")
+    try:
+        tree = parse(script)
+    except NotInGrammar as error:
+        raise _unreadable(script, source, error.message, error.position) from None
+    raw = script.encode()
+    counted, line = 0, 1
+    for item in tree.stmts:
+        end = item.stmt_location + item.stmt_len if item.stmt_len else len(raw)
+        text = raw[item.stmt_location : end].decode()
+        body = _without_leading_comments(text)
+        start = item.stmt_location + len(text[: len(text) - len(body)].encode())
+        line += raw.count(b"\n", counted, start)
+        counted = start
+        yield item.stmt, body.rstrip(), line
+
+
+def _without_leading_comments(text: str) -> str:
+    while True:
+        text = text.lstrip()
+        if text.startswith("--"):
+            text = _LEADING_LINE_COMMENT.sub("", text, count=1)
+        elif text.startswith("/*"):
+            text = text[_end_of_block_comment(text) :]
+        else:
+            return text
+
+
+def _end_of_block_comment(text: str) -> int:
+    depth = 0
+    for mark in re.finditer(r"/\*|\*/", text):
+        depth += 1 if mark.group() == "/*" else -1
+        if depth == 0:
+            return mark.end()
+    return len(text)
+
+
+_COPY_ADVICE: Final = "write the rows as INSERT statements, or load them from the application"
+
+
+def _unreadable(script: str, source: str, message: str, position: int) -> UnreadableSql:
+    place = max(position - 1, 0)
+    line = script.count("\n", 0, place) + 1
+    if script.startswith("\ufeff"):
+        return _refusal(source, 1, "it begins with a byte order mark", "save the file as UTF-8 without BOM")
+    here = script.splitlines()[line - 1].lstrip() if script.strip() else ""
+    if here.startswith("\\"):
+        name = here.split()[0]
+        return _refusal(
+            source, line, f"{name} is a command of psql, not SQL", "replace it by the SQL it does"
+        )
+    if _COPY_DATA.search(script, 0, place):
+        return _refusal(source, line, "COPY ... FROM STDIN needs psql, which sends the data", _COPY_ADVICE)
+    return _refusal(source, line, message, "correct the script; faber-db plan reads it again")
+
+
+def _refusal(source: str, line: int, why: str, next_step: str) -> UnreadableSql:
+    return UnreadableSql(f"{source}, line {line}: not readable as PostgreSQL.", why=why, next_step=next_step)

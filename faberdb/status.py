@@ -1,0 +1,160 @@
+"""What every environment is now, read in parallel: revisions, last release, last snapshot, what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from faberdb.catalog import read_schema
+from faberdb.connection import connect
+from faberdb.credentials import resolve_dsn
+from faberdb.errors import FaberError
+from faberdb.framing import EnvironmentState, environment_state
+from faberdb.project import Environment, Project
+from faberdb.release.record import Release, last_fingerprint, newest_release
+from faberdb.target import open_project_ledger, store_of, tool_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentStatus:
+    """One environment on one screen."""
+
+    environment: str
+    protected: bool
+    hosting: str
+    state: EnvironmentState
+    size: str  # as PostgreSQL prints it, "" where there is no database
+    tables: int
+    drifted: bool | None  # against what the last release left; None where nothing was released yet
+    release: Release | None
+    snapshot: str  # id of the newest, "" for none
+    next_step: str
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        release = self.release
+        return {
+            "environment": self.environment,
+            "protected": self.protected,
+            "hosting": self.hosting,
+            "database": self.state.database,
+            "exists": self.state.exists,
+            "size": self.size,
+            "tables": self.tables,
+            "applied": self.state.applied,
+            "pending": list(self.state.pending),
+            "problem": self.state.problem,
+            "drifted": self.drifted,
+            "release": None
+            if release is None
+            else {"id": release.id, "state": release.state, "by": release.requester, "at": release.opened_at},
+            "snapshot": self.snapshot,
+            "next": self.next_step,
+        }
+
+    def text(self) -> str:
+        """For people."""
+        where = f"{self.state.database} ({self.hosting}{', protected' if self.protected else ''})"
+        lines = [f"{self.environment:<12} {where}"]
+        if not self.state.exists:
+            lines.append(f"  database     none{': ' + self.state.problem if self.state.problem else ''}")
+        else:
+            lines.append(f"  database     {self.size}, {self.tables} tables")
+            waiting = f", {len(self.state.pending)} pending: {', '.join(self.state.pending[:3])}"
+            lines.append(
+                f"  revisions    {self.state.applied} applied{waiting if self.state.pending else ', none pending'}"
+            )
+        if self.state.problem and self.state.exists:
+            lines.append(f"  problem      {self.state.problem}")
+        if self.drifted:
+            lines.append("  drift        the schema is not what the last release left")
+        if self.release is not None:
+            by = f" by {self.release.requester}" if self.release.requester else ""
+            at = f"{self.release.opened_at:%Y-%m-%d %H:%M}"
+            lines.append(f"  last release {self.release.id}: {self.release.state}, {at}{by}")
+        lines.append(f"  snapshot     {self.snapshot or 'none'}")
+        lines.append(f"  next         {self.next_step}")
+        return "\n".join(lines) + "\n"
+
+
+def read_status(
+    project: Project, environments: Sequence[Environment], given: Mapping[str, Mapping[str, str]]
+) -> list[EnvironmentStatus]:
+    """Look at environments side by side.
+
+    Args:
+        project: whose.
+        environments: which.
+        given: connection URLs from blocks, by environment.
+    """
+    with open_project_ledger(project) as ledger, ThreadPoolExecutor(max_workers=8) as pool:
+        looks = [pool.submit(_look, project, e, given.get(e.name, {})) for e in environments]
+        releases = {e.name: newest_release(ledger, e.name) for e in environments}
+        recorded = {e.name: last_fingerprint(ledger, e.name) for e in environments}
+        snapshots = {e.name: _newest_snapshot(project, e.name) for e in environments}
+        return [
+            _status(e, look.result(), releases[e.name], recorded[e.name], snapshots[e.name])
+            for e, look in zip(environments, looks, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    state: EnvironmentState
+    size: str = ""
+    tables: int = 0
+    fingerprint: str = ""
+
+
+def _look(project: Project, environment: Environment, given: Mapping[str, str]) -> _Look:
+    state = environment_state(project, environment, given)
+    if not state.exists:
+        return _Look(state=state)
+    try:
+        dsn = resolve_dsn(project, environment, given=given)
+        with connect(dsn, purpose="status") as conn:
+            row = conn.execute(
+                "SELECT pg_size_pretty(pg_database_size(current_database())), (SELECT count(*) FROM pg_tables"
+                " WHERE schemaname NOT IN ('pg_catalog', 'information_schema'))"
+            ).fetchone()
+            assert row is not None
+            schema = read_schema(conn, leave_out=tool_of(project, dsn).tracking_tables)
+    except FaberError:  # it went away between the two looks; the state that was read stands
+        return _Look(state=state)
+    return _Look(state=state, size=row[0], tables=row[1], fingerprint=schema.fingerprint)
+
+
+def _newest_snapshot(project: Project, environment: str) -> str:
+    found = store_of(project).list(project.name, environment)
+    return max(found, key=lambda m: m.created_at).id if found else ""
+
+
+def _status(
+    environment: Environment, look: _Look, release: Release | None, recorded: str | None, snapshot: str
+) -> EnvironmentStatus:
+    return EnvironmentStatus(
+        environment=environment.name,
+        protected=environment.policy.protected,
+        hosting=environment.hosting.value,
+        state=look.state,
+        size=look.size,
+        tables=look.tables,
+        drifted=look.fingerprint != recorded if recorded and look.fingerprint else None,
+        release=release,
+        snapshot=snapshot,
+        next_step=_next(environment.name, look.state, release),
+    )
+
+
+def _next(name: str, state: EnvironmentState, release: Release | None) -> str:
+    if release is not None and release.open:
+        if release.state == "waiting for approval":
+            return f"faber-db approve {release.id} --as NAME"
+        return f"faber-db migrate {name}   (continues {release.id})"
+    if state.problem:
+        return f"faber-db health-check {name}"
+    if not state.exists:
+        return f"faber-db db-create {name}"
+    return f"faber-db migrate {name}" if state.pending else "nothing to do"

@@ -1,0 +1,28 @@
+"""Architect: what exactly will run, where, at what risk, and how is it undone?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.settings import FLOW
+from tasks.planning import make_plan, name_environments
+from tasks.reporting import begin, publish_plans
+
+
+@flow(name="architect", **FLOW)
+def architect(project: str, work_item: str = "", requester: str = "") -> dict[str, Any]:
+    """Make a plan for every environment; touch nothing.
+
+    1. Plan each environment, statement by statement.
+    2. Show the plans.
+
+    Args:
+        project: Folder of the application that holds faber-db.toml.
+        work_item: Path of the work item, relative to the project; empty for none.
+        requester: Who asks.
+    """
+    begin(project, "architect")
+    plans = [make_plan(project, name, work_item, requester) for name in name_environments(project)]
+    return publish_plans(project, plans)

@@ -1,0 +1,41 @@
+"""Build: does it work in dev?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faberdb.policy import Autonomy
+from prefect import flow
+
+from flows.release import release
+from flows.settings import FLOW
+from tasks.environments import check_health, create_database, provision, seed
+from tasks.planning import first_environment
+from tasks.reporting import begin, publish_build
+
+
+@flow(name="build", **FLOW)
+def build(
+    project: str, work_item: str = "", requester: str = "", autonomy: Autonomy = Autonomy.GUARDED
+) -> dict[str, Any]:
+    """Bring the first environment to the newest revision.
+
+    1. Provision its server and create its database.
+    2. Release the pending revisions there.
+    3. Seed it.
+    4. Check its health.
+
+    Args:
+        project: Folder of the application that holds faber-db.toml.
+        work_item: Path of the work item, relative to the project; empty for none.
+        requester: Who asks.
+        autonomy: How much is done without asking.
+    """
+    begin(project, "build")
+    dev = first_environment(project)
+    provision(project, dev)
+    created = create_database(project, dev)
+    release(project, dev, work_item, requester, autonomy)
+    seeded = seed(project, dev)
+    health = check_health(project, dev)
+    return publish_build(project, dev, created, seeded, health)

@@ -1,0 +1,41 @@
+"""Evaluate: does it work on a copy of production, and then in staging?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faberdb.policy import Autonomy
+from prefect import flow
+
+from flows.release import release
+from flows.settings import FLOW
+from tasks.environments import check_health, create_database, provision
+from tasks.planning import evaluation_environments, rehearse_on_copy, test_application
+from tasks.reporting import begin, publish_evaluation
+
+
+@flow(name="evaluate", **FLOW)
+def evaluate(
+    project: str, work_item: str = "", requester: str = "", autonomy: Autonomy = Autonomy.GUARDED
+) -> dict[str, Any]:
+    """Gather evidence before anybody is asked about production.
+
+    1. Rehearse the production plan on a restored copy of production.
+    2. Release to staging.
+    3. Check staging's health, and run the application's tests there.
+
+    Args:
+        project: Folder of the application that holds faber-db.toml.
+        work_item: Path of the work item, relative to the project; empty for none.
+        requester: Who asks.
+        autonomy: How much is done without asking.
+    """
+    begin(project, "evaluate")
+    production, staging = evaluation_environments(project)
+    evidence = rehearse_on_copy(project, production, work_item, requester)
+    provision(project, staging)
+    create_database(project, staging)
+    release(project, staging, work_item, requester, autonomy)
+    check_health(project, staging)
+    tests = test_application(project, staging)
+    return publish_evaluation(project, evidence, staging, tests)

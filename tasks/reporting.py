@@ -1,0 +1,133 @@
+"""What people see of a run: phases in the ledger, Markdown artifacts in Prefect's UI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faberdb.project import load_project
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
+
+from faberdb.errors import CompensationFailed, FaberError, TakenBack
+from faberdb.framing import Framing
+from faberdb.phases import begin_phase, end_phase
+from faberdb.release import undo
+from faberdb.release.record import read_release
+from faberdb.release.rehearsal import Evidence
+from faberdb.report import release_markdown
+from faberdb.target import open_project_ledger
+from tasks.planning import PlanView
+from tasks.policies import IDEMPOTENT
+from tasks.resolving import release_of
+
+
+@task(**IDEMPOTENT)
+def begin(project: str, phase: str) -> None:
+    """Write that a phase began."""
+    loaded = load_project(project)
+    with open_project_ledger(loaded) as ledger:
+        begin_phase(ledger, phase, run=_run())
+
+
+@task(**IDEMPOTENT)
+def publish_frame(project: str, framing: Framing) -> dict[str, Any]:
+    """Say what Frame found."""
+    _publish(project, "frame", framing.summary)
+    return {
+        "change": framing.change,
+        "requester": framing.requester,
+        "database_work": framing.detection.database_work,
+        "summary": framing.summary,
+    }
+
+
+@task(**IDEMPOTENT)
+def publish_plans(project: str, plans: list[PlanView]) -> dict[str, Any]:
+    """Show every environment's plan."""
+    lines = [
+        f"{p.environment}: {p.steps} revisions to run, plan {p.digest[:12]}"
+        if p.steps
+        else f"{p.environment}: {'nothing to run' if p.digest else 'no database yet'}"
+        for p in plans
+    ]
+    _publish(project, "architect", "\n".join(lines), markdown="\n\n".join(p.markdown for p in plans))
+    return {"plans": {p.environment: p.digest for p in plans}}
+
+
+@task(**IDEMPOTENT)
+def publish_build(
+    project: str, environment: str, created: dict[str, Any], seeded: dict[str, Any], health: dict[str, Any]
+) -> dict[str, Any]:
+    """Say what Build left."""
+    how = "created" if created["created"] else "found"
+    text = f"{environment}: database {how}, seed {seeded['seeded']}, {health['health']}"
+    _publish(project, "build", text, markdown=f"{text}\n\n{health['summary']}")
+    return {"environment": environment, "health": health["health"]}
+
+
+@task(**IDEMPOTENT)
+def publish_evaluation(project: str, evidence: Evidence | None, staging: str, tests: str) -> dict[str, Any]:
+    """Say what Evaluate found."""
+    if evidence is None:
+        rehearsed = "nothing to rehearse"
+    else:
+        seconds = sum(s for _, s in evidence.step_s)
+        rehearsed = f"rehearsed on a restored copy in {seconds:.2f} s"
+    _publish(project, "evaluate", f"{rehearsed}\n{staging}: application tests: {tests}")
+    return {"rehearsed": evidence is not None, "tests": tests}
+
+
+@task(**IDEMPOTENT)
+def publish_release(project: str, environment: str, release: str) -> dict[str, Any]:
+    """Show how a release ended."""
+    with release_of(project, environment, release) as (_, record):
+        markdown = release_markdown(record)
+        key = f"release-{environment}".lower().replace("_", "-")
+        create_markdown_artifact(markdown, key=key, description=f"Release {release}")
+        return {"release": release, "outcome": record.state, "environment": environment}
+
+
+@task(**IDEMPOTENT)
+def publish_nothing_to_do(project: str, environment: str) -> dict[str, Any]:
+    """Say that an environment is up to date."""
+    return {"release": "", "outcome": "nothing to do", "environment": environment}
+
+
+@task(**IDEMPOTENT)
+def publish_no_work(project: str, framed: dict[str, Any]) -> dict[str, Any]:
+    """Say that the work item does not concern the database, and pass."""
+    return {"outcome": "no database work", "summary": framed["summary"]}
+
+
+@task(**IDEMPOTENT)
+def taken_back(project: str, environment: str, release: str, cause: FaberError) -> FaberError:
+    """The error of a release that failed and was taken back whole."""
+    publish_release.fn(project, environment, release)
+    return TakenBack(
+        f"Release {release} failed and was taken back; {environment} is as it was before.",
+        why=f"{cause.what} {cause.why}".strip(),
+        next_step=f"faber-db ledger --release {release}",
+    )
+
+
+@task(**IDEMPOTENT)
+def undo_failed(
+    project: str, environment: str, release: str, error: FaberError, cause: FaberError
+) -> CompensationFailed:
+    """The error of a release that failed and could not be taken back."""
+    loaded = load_project(project)
+    with open_project_ledger(loaded) as ledger:
+        record = read_release(ledger, release)
+    return undo.undo_failed(record, error, f"{cause.what} {cause.why}".strip())
+
+
+def _publish(project: str, phase: str, text: str, *, markdown: str = "") -> None:
+    create_markdown_artifact(markdown or text, key=phase, description=f"Phase {phase}")
+    loaded = load_project(project)
+    with open_project_ledger(loaded) as ledger:
+        end_phase(ledger, phase, text, run=_run())
+
+
+def _run() -> str:
+    return str(flow_run.root_flow_run_id or flow_run.id or "")

@@ -1,0 +1,58 @@
+"""Functions that run in a process of their own; importing this module imports the flows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from faberdb.errors import FaberError, Failed
+from faberdb.release.journal import LISTENERS, Moment
+from flows.release import release
+from flows.rollback import rollback
+
+
+def run_release(root: str, fault: str = "", how: str = "", requester: str = "Priya") -> None:
+    """Run the release flow; exit with the error's code, or die at the fault.
+
+    Args:
+        root: the project's folder.
+        fault: `step:stage:n`, the n-th such moment; "" for none.
+        how: `kill` or `fail`.
+    """
+    _run(lambda: release(root, "production", requester=requester), fault, how)
+
+
+def run_rollback(root: str, release_id: str, fault: str = "", how: str = "", requester: str = "Priya") -> None:
+    """Run the rollback flow likewise."""
+    _run(lambda: rollback(root, "production", release=release_id, requester=requester), fault, how)
+
+
+def _run(flow: object, fault: str, how: str) -> None:
+    if fault:
+        LISTENERS.append(_saboteur(fault, how))
+    try:
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            flow()  # type: ignore[operator]
+    except FaberError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _saboteur(fault: str, how: str):  # type: ignore[no-untyped-def]
+    step, stage, count = fault.split(":")
+    left = [int(count)]
+
+    def strike(moment: Moment) -> None:
+        if (moment.step, moment.stage.value) != (step, stage):
+            return
+        left[0] -= 1
+        if left[0] != 0:
+            return
+        if how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise Failed(f"sabotaged at {fault}")
+
+    return strike
