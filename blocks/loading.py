@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from faberdb.project import Project
-
 from blocks.postgres_environment import PostgresEnvironment
 from faberdb.errors import VariableMissing
+from faberdb.project import Project
 
 
 def given_urls(project: Project, environment: str) -> dict[str, str]:

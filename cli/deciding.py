@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from faberdb.project import load_project
-
 from cli.opening import open_environment
 from cli.output import show
 from cli.person import person_typing
 from deployments.stack import find_prefect
 from faberdb.errors import FaberError
+from faberdb.project import load_project
 from faberdb.release.approval import Decision, Vote
 from faberdb.release.permission import cast_rollback_vote, cast_vote, rollback_digest
 from faberdb.release.record import read_release

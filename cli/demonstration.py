@@ -16,18 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from faberdb.credentials import resolve_dsn
-from faberdb.databases import drop_database, list_databases
-from faberdb.project import Project, load_project
 
 from cli.following import Ask, ask_in_terminal
 from cli.output import show_markdown
 from cli.running import run_and_report
 from deployments.stack import Stack, running_stack
 from faberdb.connection import connect, run
+from faberdb.credentials import resolve_dsn
+from faberdb.databases import drop_database, list_databases
 from faberdb.embedded import start_server, stop_server
 from faberdb.errors import Failed, Refused, TakenBack
 from faberdb.progress import silent
+from faberdb.project import Project, load_project
 from faberdb.provisioning import create_environment_database
 from faberdb.release.record import Outcome, Release, newest_release
 from faberdb.release.rehearsal import find_evidence

@@ -149,10 +149,16 @@ def _lines(entry: Entry) -> Iterator[str]:
 def _facts(outcome: dict[str, object]) -> str:
     shown = []
     for key, value in outcome.items():
-        if isinstance(value, list):
-            value = ", ".join(str(v) for v in value)
-        if value in ("", None, {}):
+        text = _fact(value)
+        if not text:
             continue
-        text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
         shown.append(f"{key.replace('_', ' ')} {text[:12] if len(text) == 64 else text}")
     return f" ({'; '.join(shown)})" if shown else ""
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(v) for v in value)
+    if value is None or value == {}:
+        return ""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from faberdb.project import Environment, Project, load_project
-
 from faberdb.embedded import start_server
+from faberdb.project import Environment, Project, load_project
 from faberdb.target import Target, open_target
 
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
-from faberdb.project import Project
 
 from cli.following import Ask, ask_in_terminal, follow, raise_for
 from cli.output import show, show_markdown
 from deployments.api import PrefectApi
 from deployments.stack import running_stack
 from faberdb.ledger import Kind, Ledger
+from faberdb.project import Project
 from faberdb.release.record import read_release
 from faberdb.report import release_markdown
 from faberdb.target import open_project_ledger

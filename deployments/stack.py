@@ -20,9 +20,8 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
 
-from faberdb.databases import ensure_database
-
 from deployments.api import PrefectApi
+from faberdb.databases import ensure_database
 from faberdb.dsn import Dsn
 from faberdb.embedded import find_server, start_server, stop_server
 from faberdb.errors import Failed

@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from faberdb.dsn import Dsn
 from faberdb.errors import AuthenticationFailed, DatabaseMissing, FaberError, Refused, ServerUnreachable
@@ -50,10 +51,12 @@ def connect(
     """
     try:
         conn = psycopg.connect(
-            **dsn.connect_arguments(),
-            **_KEEPALIVE,
-            connect_timeout=connect_timeout_s,
-            application_name=_application_name(purpose),
+            make_conninfo(
+                **dsn.connect_arguments(),
+                **_KEEPALIVE,
+                connect_timeout=str(connect_timeout_s),
+                application_name=_application_name(purpose),
+            ),
             autocommit=True,
         )
     except psycopg.OperationalError as error:

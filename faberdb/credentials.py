@@ -79,6 +79,17 @@ def ledger_dsn(project: Project) -> LedgerAddress:
     return LedgerAddress(runs_as=runs_as, admin=owner)
 
 
+def unset_variables(project: Project) -> list[str]:
+    """The variables that the environments need and that have no value now."""
+    return [
+        e.variable
+        for e in project.environments
+        if e.hosting is not Hosting.EMBEDDED
+        and not e.connection_block
+        and not any(look_up(v, project.root) for v in (e.direct_variable, e.variable) if v)
+    ]
+
+
 def look_up(variable: str, root: Path) -> str:
     """A variable's value from the environment, else from `.env`; "" where it is in neither."""
     if os.environ.get(variable):

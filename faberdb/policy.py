@@ -66,9 +66,7 @@ def policy_for(config: FaberConfig, environment: str) -> Policy:
         validate_destructive=protected
         or safety.validate_destructive_operations
         or bool(faber and faber.validate_safety),
-        destructive={
-            name: _with_backup(getattr(rules, name), config) for name in type(rules).model_fields
-        },
+        destructive={name: _with_backup(getattr(rules, name), config) for name in type(rules).model_fields},
         approval_timeouts=safety.approval_timeouts.model_dump(),
         max_auto_rollback_attempts=safety.max_auto_rollback_attempts,
         statement_timeout_s=config.migrations.timeout_seconds,

@@ -18,7 +18,7 @@ _SIGN = {
     Outcome.ABORTED: "↩",
     Outcome.REJECTED: "✘",
     Outcome.EXPIRED: "✘",
-    Outcome.SUPERSEDED: "–",
+    Outcome.SUPERSEDED: "-",
     Outcome.FAILED: "✘",
 }
 

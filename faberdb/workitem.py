@@ -82,7 +82,9 @@ def _from_markdown(text: str, path: Path) -> WorkItem:
     assert match is not None
     fields = {
         key.lower(): value.strip()
-        for key, value in (line.split(":", 1) for line in lines if re.match(r"(?i)(labels|requested by):", line))
+        for key, value in (
+            line.split(":", 1) for line in lines if re.match(r"(?i)(labels|requested by):", line)
+        )
     }
     rest = [x for x in lines if x != heading and not re.match(r"(?i)(labels|requested by):", x)]
     return WorkItem(

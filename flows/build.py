@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from faberdb.policy import Autonomy
 from prefect import flow
 
+from faberdb.policy import Autonomy
 from flows.release import release
 from flows.settings import FLOW
 from tasks.environments import check_health, create_database, provision, seed

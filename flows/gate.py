@@ -6,10 +6,10 @@ decision in the ledger and passes, or is refused.
 
 from __future__ import annotations
 
-from faberdb.policy import Autonomy
 from prefect.flow_runs import suspend_flow_run
 from prefect.runtime import flow_run
 
+from faberdb.policy import Autonomy
 from tasks.approving import (
     ApprovalForm,
     Asked,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from faberdb.policy import Autonomy
 from prefect import flow
 
+from faberdb.policy import Autonomy
 from flows.architect import architect
 from flows.build import build
 from flows.evaluate import evaluate

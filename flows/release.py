@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from faberdb.policy import Autonomy
 from prefect import flow
 
 from faberdb.errors import FaberError, Transient
+from faberdb.policy import Autonomy
 from flows.gate import permit
 from flows.rollback import take_back
 from flows.settings import FLOW
@@ -20,6 +20,7 @@ from tasks.releasing import (
     exclusive,
     refuse_skips,
     take_snapshot,
+    unfinished_undo,
     verify_revisions,
 )
 from tasks.reporting import publish_nothing_to_do, publish_release
@@ -38,7 +39,7 @@ def release(
     """Release the pending revisions into one environment, or leave it as it was.
 
     1. Freeze the plan, open the release, and wait for a person where one is asked for.
-    2. Hold the environment's release lock.
+    2. Hold the environment's release lock. An undo that a killed run left is finished, and that is the end.
     3. Check that the plan still holds, and that the database is well.
     4. Take the snapshot.
     5. Apply the plan's revisions.
@@ -59,6 +60,9 @@ def release(
     if not release_id:
         return publish_nothing_to_do(project, environment)
     with exclusive(project, environment, release_id):
+        cause = unfinished_undo(project, environment, release_id)
+        if cause is not None:
+            raise take_back(project, environment, release_id, cause)
         check_plan(project, environment, release_id)
         check_health_before(project, environment, release_id, skip_health_check)
         take_snapshot(project, environment, release_id)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from faberdb.policy import Autonomy, asks
-from faberdb.project import load_project
-from faberdb.workitem import title_of
 from prefect import task
 from prefect.input import RunInput
 from pydantic import Field
 
+from faberdb.policy import Autonomy, asks
+from faberdb.project import load_project
 from faberdb.release import opening, permission, restoration, undo
 from faberdb.release.approval import Decision, Verdict, Vote
 from faberdb.release.record import Outcome, Release, read_release
 from faberdb.release.rehearsal import find_evidence
 from faberdb.report import plan_markdown, release_markdown
 from faberdb.target import Target
+from faberdb.workitem import title_of
 from tasks.policies import IDEMPOTENT, ONCE, READ
 from tasks.resolving import environment_of, release_of
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from faberdb.project import load_project
 from prefect import task
 
 from blocks.loading import given_urls
@@ -12,6 +11,7 @@ from faberdb.errors import VerificationFailed
 from faberdb.framing import EnvironmentState, environment_state
 from faberdb.health import HealthState
 from faberdb.progress import silent
+from faberdb.project import load_project
 from faberdb.provisioning import create_environment_database, provision_server
 from faberdb.release.verification import environment_health, project_checks
 from faberdb.seeding import seed_environment

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from faberdb.project import load_project
-from faberdb.workitem import title_of
 from prefect import task
 
 from faberdb.errors import DatabaseMissing, VerificationFailed
 from faberdb.framing import EnvironmentState, Framing, frame_change
 from faberdb.progress import silent
+from faberdb.project import load_project
 from faberdb.release.execution import take_environment_snapshot
 from faberdb.release.opening import plan_target
 from faberdb.release.rehearsal import Evidence, find_evidence, rehearse
 from faberdb.report import plan_markdown
 from faberdb.testing import run_application_tests
+from faberdb.workitem import title_of
 from tasks.policies import IDEMPOTENT, ONCE, READ
 from tasks.resolving import environment_of
 

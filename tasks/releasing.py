@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from faberdb.policy import refuse_skips as check_skips
-from faberdb.project import load_project
 from prefect import task
 
+from faberdb.errors import Failed
+from faberdb.policy import refuse_skips as check_skips
+from faberdb.project import load_project
 from faberdb.release import execution, verification
 from faberdb.release.lock import hold_environment
 from faberdb.release.opening import close_release
@@ -25,6 +26,13 @@ def exclusive(project: str, environment: str, release: str) -> Iterator[None]:
         dsn = target.dsn
     with hold_environment(dsn, release):
         yield
+
+
+@task(**READ)
+def unfinished_undo(project: str, environment: str, release: str) -> Failed | None:
+    """Why the release is being taken back, when a run died while it did that; None when nothing is."""
+    with release_of(project, environment, release) as (_, record):
+        return Failed(record.cause) if record.open and record.rollback_opened else None
 
 
 @task(**READ)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from faberdb.project import load_project
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
@@ -12,6 +11,7 @@ from prefect.runtime import flow_run
 from faberdb.errors import CompensationFailed, FaberError, TakenBack
 from faberdb.framing import Framing
 from faberdb.phases import begin_phase, end_phase
+from faberdb.project import load_project
 from faberdb.release import undo
 from faberdb.release.record import read_release
 from faberdb.release.rehearsal import Evidence

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from faberdb.project import load_project
-
 from blocks.loading import given_urls
+from faberdb.project import load_project
 from faberdb.release.record import Release, read_release
 from faberdb.target import Target, open_target
 

@@ -22,11 +22,10 @@ def command(
     """Take a snapshot of ENV with a manifest: checksums, schema fingerprint, rows of every table."""
     from datetime import UTC, datetime
 
-    from faberdb.snapshot.store import new_snapshot_id
-
     from cli.opening import open_environment
     from cli.output import show
     from faberdb.release.execution import take_environment_snapshot
+    from faberdb.snapshot.store import new_snapshot_id
 
     with open_environment(project_dir, environment) as target:
         facts = take_environment_snapshot(

@@ -15,10 +15,9 @@ from cli.options import environment_argument, json_option, project_option
 @json_option
 def command(environment: str, project_dir: Path | None, as_json: bool) -> None:
     """Create ENV's database, or recognise an existing one; initialise the tool's tracking table."""
-    from faberdb.project import load_project
-
     from cli.opening import open_environment
     from cli.output import show
+    from faberdb.project import load_project
     from faberdb.provisioning import create_environment_database, provision_server
 
     project = load_project(project_dir)

@@ -14,10 +14,9 @@ from cli.options import json_option, project_option
 @json_option
 def command(project_dir: Path | None, as_json: bool) -> int:
     """Look at the configuration, servers, credentials, programs and the ledger. Exit code 1 if one is bad."""
-    from faberdb.project import load_project
-
     from cli.output import show
     from faberdb.doctor import examine
+    from faberdb.project import load_project
 
     findings = examine(load_project(project_dir))
     lines = []

@@ -28,10 +28,9 @@ def command(
     as_json: bool,
 ) -> int:
     """Show the ledger's entries, oldest first."""
-    from faberdb.project import load_project
-
     from cli.output import show
     from faberdb.ledger import Kind
+    from faberdb.project import load_project
     from faberdb.target import open_project_ledger
 
     if kind is not None and kind not in list(Kind):

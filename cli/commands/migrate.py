@@ -30,11 +30,10 @@ def command(
     as_json: bool,
 ) -> None:
     """Release ENV's pending revisions: health, snapshot, approval, apply, verify, or take back."""
-    from faberdb.policy import refuse_skips
-    from faberdb.project import load_project
-
     from cli.commands.plan import show_plan
     from cli.running import run_deployment
+    from faberdb.policy import refuse_skips
+    from faberdb.project import load_project
 
     project = load_project(project_dir)
     policy = project.environment(environment).policy

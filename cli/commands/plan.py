@@ -27,14 +27,13 @@ def show_plan(
     environment: str, work_item: str, requester: str, project_dir: Path | None, as_json: bool
 ) -> None:
     """Print the plan of an environment; a plan that policy forbids is shown, and then refused."""
-    from faberdb.workitem import title_of
-
     from cli.opening import open_environment
     from cli.output import show_markdown
     from faberdb.plan import plan_to_json
     from faberdb.release.opening import plan_target, refuse_blocked
     from faberdb.release.rehearsal import find_evidence
     from faberdb.report import plan_markdown
+    from faberdb.workitem import title_of
 
     with open_environment(project_dir, environment) as target:
         change = title_of(target.project.root, work_item)

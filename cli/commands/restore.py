@@ -25,9 +25,8 @@ def command(
     """Restore a snapshot of ENV and prove it. Without --as it takes the live database's place, with approval
     where the environment asks for it; the database as it is now is kept under another name.
     """
-    from faberdb.project import load_project
-
     from cli.running import run_deployment
+    from faberdb.project import load_project
 
     if name:
         _beside(project_dir, environment, snapshot, name, as_json)

@@ -28,9 +28,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Take ENV's newest release back. The database as it is now is kept under another name."""
-    from faberdb.project import load_project
-
     from cli.running import run_deployment
+    from faberdb.project import load_project
 
     project = load_project(project_dir)
     if dry_run:

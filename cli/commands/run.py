@@ -26,10 +26,9 @@ def command(
     work_item: str, autonomy: str, person: str | None, project_dir: Path | None, as_json: bool
 ) -> None:
     """Take a change through Frame, Architect, Build, Evaluate and Release."""
-    from faberdb.project import load_project
-
     from cli.running import run_deployment
     from faberdb.framing import read_item
+    from faberdb.project import load_project
 
     project = load_project(project_dir)
     item = read_item(project.root, work_item)

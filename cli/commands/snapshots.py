@@ -15,9 +15,8 @@ from cli.options import json_option, project_option
 @json_option
 def command(environment: str | None, project_dir: Path | None, as_json: bool) -> None:
     """List snapshots, newest first."""
-    from faberdb.project import load_project
-
     from cli.output import show
+    from faberdb.project import load_project
     from faberdb.target import store_of
 
     project = load_project(project_dir)

@@ -15,11 +15,10 @@ from cli.options import json_option, project_option
 @json_option
 def command(environment: str | None, project_dir: Path | None, as_json: bool) -> None:
     """Show revisions, last release, snapshots and what waits, for all environments or one."""
-    from faberdb.project import load_project
-
     from cli.opening import urls_of
     from cli.output import show
     from faberdb.embedded import start_server
+    from faberdb.project import load_project
     from faberdb.status import read_status
 
     project = load_project(project_dir)

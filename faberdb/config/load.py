@@ -116,7 +116,9 @@ def impossible_combinations(config: FaberConfig) -> Iterator[str]:
             yield f"{where} names {name!r}, which is no environment: {hint}"
     for name, environment in config.environments.items():
         hosting = environment.hosting or config.database.hosting
-        if hosting is Hosting.EMBEDDED and (environment.connection_block or environment.direct_connection_string_env):
+        if hosting is Hosting.EMBEDDED and (
+            environment.connection_block or environment.direct_connection_string_env
+        ):
             yield f'environments.{name} is embedded and has a connection: set its hosting = "postgres"'
     if config.seed.sql is not None and config.seed.command is not None:
         yield "seed has both sql and command: keep one"

@@ -44,7 +44,9 @@ class BackupNeed(StrEnum):
 
 
 def _known_hosting(value: Any) -> Any:
-    return {"local": "postgres", "postgresql": "postgres"}.get(value, value) if isinstance(value, str) else value
+    return (
+        {"local": "postgres", "postgresql": "postgres"}.get(value, value) if isinstance(value, str) else value
+    )
 
 
 class _Section(BaseModel):
@@ -91,13 +93,16 @@ class EnvironmentSection(_Section):
         default=None, description="Overrides database.hosting."
     )
     database: str = Field(
-        default="", max_length=63, description="The database's name when embedded. Default: {project}_{environment}."
+        default="",
+        max_length=63,
+        description="The database's name when embedded. Default: {project}_{environment}.",
     )
     auto_migrate: bool | None = Field(
         default=None, description="false: releases here ask a person. Default: true unless protected."
     )
     backup_before_migrate: bool | None = Field(
-        default=None, description="true makes a snapshot required, false optional, where nothing stricter is said."
+        default=None,
+        description="true makes a snapshot required, false optional, where nothing stricter is said.",
     )
     require_approval: bool | None = Field(
         default=None, description="Releases here wait for a person. Default: true in protected environments."
@@ -109,7 +114,9 @@ class MigrationsSection(_Section):
 
     directory: str = Field(default="prisma/migrations", description="The revisions' folder.")
     table: str = Field(default="_prisma_migrations", description="The tool's tracking table.")
-    schema_file: str = Field(default="", description="Prisma's schema. Default: prisma/schema.prisma or prisma/.")
+    schema_file: str = Field(
+        default="", description="Prisma's schema. Default: prisma/schema.prisma or prisma/."
+    )
     timeout_seconds: Seconds = Field(default=300, description="Bound on each statement.")
     lock_timeout_seconds: Seconds = Field(default=5, description="Bound on each wait for a lock.")
 
@@ -167,11 +174,17 @@ class SafetySection(_Section):
         default=(), description="Further environments whose releases wait for a person."
     )
     max_auto_rollback_attempts: int = Field(
-        default=3, ge=1, le=10, description="So often a rollback is tried by itself; then it waits for a person."
+        default=3,
+        ge=1,
+        le=10,
+        description="So often a rollback is tried by itself; then it waits for a person.",
     )
-    health_check_before_deploy: bool = Field(default=True, description="Unhealthy before: the release is refused.")
+    health_check_before_deploy: bool = Field(
+        default=True, description="Unhealthy before: the release is refused."
+    )
     validate_destructive_operations: bool = Field(
-        default=True, description="Judge statements by destructive_operations. Cannot be turned off when protected."
+        default=True,
+        description="Judge statements by destructive_operations. Cannot be turned off when protected.",
     )
     backup_enforcement: dict[str, BackupNeed] = Field(
         default_factory=dict,
@@ -236,7 +249,9 @@ class Coordination(_Section):
     block_on_health_check_failure: bool = Field(
         default=True, description="false: an unhealthy environment does not stop Build and Evaluate."
     )
-    retry_failed_health_checks: bool = Field(default=True, description="Look again before calling it unhealthy.")
+    retry_failed_health_checks: bool = Field(
+        default=True, description="Look again before calling it unhealthy."
+    )
     max_retry_attempts: int = Field(default=3, ge=0, le=10, description="How often a look is repeated.")
     log_coordination_activities: bool = Field(default=True, description="The plugin's log of its own steps.")
 
@@ -257,7 +272,9 @@ class FaberIntegration(_Section):
         default_factory=dict, description="Per environment; the stricter holds."
     )
     phase_hooks: dict[str, Any] = Field(default_factory=dict, description="The plugin's hooks.")
-    coordination: Coordination = Field(default=Coordination(), description="How the phases get on with trouble.")
+    coordination: Coordination = Field(
+        default=Coordination(), description="How the phases get on with trouble."
+    )
 
 
 class LedgerSection(_Section):
@@ -267,7 +284,8 @@ class LedgerSection(_Section):
         default="FABER_DB_LEDGER_URL", description="Variable with the URL. Unset: the embedded server."
     )
     admin_connection_string_env: str = Field(
-        default="FABER_DB_LEDGER_ADMIN_URL", description="Variable with the URL that sets the ledger up, once."
+        default="FABER_DB_LEDGER_ADMIN_URL",
+        description="Variable with the URL that sets the ledger up, once.",
     )
 
 
@@ -286,7 +304,8 @@ class EvaluateSection(_Section):
     """How a plan is tried before anybody is asked."""
 
     test_command: tuple[str, ...] = Field(
-        default=(), description="The application's tests; gets DATABASE_URL; {python} is faber-db's interpreter."
+        default=(),
+        description="The application's tests; gets DATABASE_URL; {python} is faber-db's interpreter.",
     )
     staging: str = Field(default="", description="Released to first. Default: the last before the final one.")
     test_timeout_seconds: Seconds = Field(default=900, description="Bound on the tests.")
@@ -306,9 +325,13 @@ class CheckSection(_Section):
     """One of the project's own assertions, run after a release."""
 
     name: str = Field(min_length=1, description="What people call it.")
-    environments: tuple[str, ...] | None = Field(default=None, description="Where it holds. Default: everywhere.")
+    environments: tuple[str, ...] | None = Field(
+        default=None, description="Where it holds. Default: everywhere."
+    )
     sql: str | None = Field(default=None, description="Rolled back; its last statement returns one true.")
-    command: tuple[str, ...] | None = Field(default=None, description="Exit code 0 passes; gets DATABASE_URL.")
+    command: tuple[str, ...] | None = Field(
+        default=None, description="Exit code 0 passes; gets DATABASE_URL."
+    )
     timeout_seconds: Seconds = Field(default=60, description="Bound on it.")
 
 
@@ -326,7 +349,9 @@ class FaberConfig(_Section):
     migrations: MigrationsSection = Field(default=MigrationsSection(), description="The revisions.")
     safety: SafetySection = Field(default=SafetySection(), description="The guards.")
     backup: BackupSection = Field(default=BackupSection(), description="Snapshots.")
-    integration: IntegrationSection = Field(default=IntegrationSection(), description="The plugin's companions.")
+    integration: IntegrationSection = Field(
+        default=IntegrationSection(), description="The plugin's companions."
+    )
     faber_integration: FaberIntegration = Field(default=FaberIntegration(), description="The five phases.")
     ledger: LedgerSection = Field(default=LedgerSection(), description="The record.")
     seed: SeedSection = Field(default=SeedSection(), description="How a database is filled.")

@@ -9,7 +9,7 @@ from typing import Any, Final
 from faberdb.grammar import definitions, session
 from faberdb.grammar.facts import Facts
 from faberdb.grammar.locks import LOCK_OF_STATEMENT, strongest
-from faberdb.grammar.names import dotted, object_type, relation, relation_of, unique
+from faberdb.grammar.names import dotted, object_type, relation, relation_of, strings, unique
 from faberdb.grammar.parser import pb
 from faberdb.statements import Hazard
 
@@ -27,7 +27,7 @@ def _by_name(kind: str, body: Any) -> Facts:
     verb = _VERBS.get(kind) or kind.removesuffix("_stmt").replace("_", " ").upper()
     replaces = getattr(body, "replace", False)
     adds = verb.startswith("CREATE") and not replaces
-    objects = relation_of(body)
+    objects = relation_of(body) or _own_name(kind, body)
     return Facts(
         verb=verb,
         objects=objects,
@@ -36,6 +36,16 @@ def _by_name(kind: str, body: Any) -> Facts:
         adds_only=adds,
         creates=objects if adds and kind in {"view_stmt", "create_seq_stmt"} else (),
     )
+
+
+def _own_name(kind: str, body: Any) -> tuple[str, ...]:
+    field = _NAME_FIELDS.get(kind)
+    if field is None:
+        return ()
+    value = getattr(body, field)
+    if field == "typevar":
+        return (relation(value),)
+    return (dotted([value] if isinstance(value, str) else strings(value)),)
 
 
 def _write(kind: str, body: Any, own: Iterable[Hazard]) -> Facts:
@@ -163,6 +173,15 @@ _VERBS: Final[Mapping[str, str]] = {
     "rule_stmt": "CREATE RULE",
     "variable_show_stmt": "SHOW",
     "view_stmt": "CREATE VIEW",
+}
+
+_NAME_FIELDS: Final[Mapping[str, str]] = {
+    "composite_type_stmt": "typevar",
+    "create_domain_stmt": "domainname",
+    "create_enum_stmt": "type_name",
+    "create_extension_stmt": "extname",
+    "create_range_stmt": "type_name",
+    "createdb_stmt": "dbname",
 }
 
 # What PostgreSQL refuses inside a transaction block, as far as the node's kind says it.

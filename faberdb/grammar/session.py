@@ -13,6 +13,8 @@ from faberdb.grammar.parser import pb
 def transaction(body: Any) -> Facts:
     """BEGIN, COMMIT, SAVEPOINT, ..."""
     name = pb.TransactionStmtKind.Name(body.kind).removeprefix("TRANS_STMT_").replace("_", " ")
+    if name == "START":
+        name = "START TRANSACTION"
     prepared = name.endswith(" PREPARED")
     return Facts(verb=name, transaction_control=True, transactional=not prepared)
 

@@ -16,7 +16,6 @@ from pydantic import TypeAdapter
 from faberdb.catalog import read_schema
 from faberdb.checks import run_checks
 from faberdb.connection import connect
-from faberdb.credentials import rehearsal_server
 from faberdb.databases import drop_database
 from faberdb.dsn import Dsn
 from faberdb.errors import FaberError
@@ -58,7 +57,7 @@ def rehearse(target: Target, plan: Plan, snapshot: str, progress: Progress) -> E
     known = find_evidence(target, plan.digest)
     if known is not None and known.ok:
         return known
-    copy = rehearsal_server(target.project, target.dsn).with_database(_copy_name(plan))
+    copy = target.dsn.with_database(_copy_name(plan))
     progress(f"restoring a copy of {plan.database}")
     began = time.monotonic()
     restore_beside(

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from faberdb.checks import run_checks
+from faberdb.config.model import HealthSection
 from faberdb.errors import Refused, VerificationFailed
-from faberdb.health import HealthReport, HealthState, check_health
+from faberdb.health import HealthReport, HealthState, Thresholds, check_health
 from faberdb.progress import Progress
 from faberdb.release.execution import journal_of
 from faberdb.release.record import Release, last_fingerprint
@@ -26,9 +27,18 @@ def environment_health(
         target.dsn,
         tool=target.tool,
         expected_fingerprint=last_fingerprint(target.ledger, target.name),
-        thresholds=health.thresholds(),
+        thresholds=_thresholds(health),
         checks=checks,
         timeout_s=timeout_s or health.timeout_seconds,
+    )
+
+
+def _thresholds(health: HealthSection) -> Thresholds:
+    return Thresholds(
+        latency_degraded_ms=health.latency_warn_ms,
+        latency_unhealthy_ms=health.latency_unhealthy_ms,
+        connections_degraded=health.connections_warn_percent / 100,
+        connections_unhealthy=health.connections_unhealthy_percent / 100,
     )
 
 

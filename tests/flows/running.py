@@ -25,7 +25,9 @@ def run_release(root: str, fault: str = "", how: str = "", requester: str = "Pri
     _run(lambda: release(root, "production", requester=requester), fault, how)
 
 
-def run_rollback(root: str, release_id: str, fault: str = "", how: str = "", requester: str = "Priya") -> None:
+def run_rollback(
+    root: str, release_id: str, fault: str = "", how: str = "", requester: str = "Priya"
+) -> None:
     """Run the rollback flow likewise."""
     _run(lambda: rollback(root, "production", release=release_id, requester=requester), fault, how)
 

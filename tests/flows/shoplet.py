@@ -139,7 +139,9 @@ def make_shoplet(root: Path) -> Shoplet:
             tool = open_tool("prisma", directory=root / "prisma" / "migrations", schema_file=None)
             for revision in tool.revisions():
                 tool.apply(conn, revision, _budget(), silent)
-            conn.execute("INSERT INTO account SELECT n, 'owner ' || n, n % 900 FROM generate_series(1, 500) n")
+            conn.execute(
+                "INSERT INTO account SELECT n, 'owner ' || n, n % 900 FROM generate_series(1, 500) n"
+            )
             conn.execute("INSERT INTO entry SELECT n, n % 500 + 1, n FROM generate_series(1, 1000) n")
         return Shoplet(root, name, target.dsn)
 

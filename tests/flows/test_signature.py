@@ -23,7 +23,14 @@ _MOMENTS = [f"{step}:{stage}:1" for step in _RELEASE_STEPS for stage in ("intend
     *(f"snapshot:noted:{n}" for n in (1, 2, 3)),
     *(f"apply:noted:{n}" for n in (1, 2, 3, 4, 5, 6, 7)),
 ]
-_UNDO_STEPS = ("choose undo", "safety snapshot", "restore beside", "swap", "count later rows", "verify undone")
+_UNDO_STEPS = (
+    "choose undo",
+    "safety snapshot",
+    "restore beside",
+    "swap",
+    "count later rows",
+    "verify undone",
+)
 _UNDO_MOMENTS = [f"{step}:{stage}:1" for step in _UNDO_STEPS for stage in ("intended", "done")] + [
     *(f"restore beside:noted:{n}" for n in (1, 2, 3)),
     *(f"swap:noted:{n}" for n in (1, 2, 3, 4, 5)),

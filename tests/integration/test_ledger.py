@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from faberdb.credentials import LedgerAddress
 
 from faberdb.connection import connect
+from faberdb.credentials import LedgerAddress
 from faberdb.dsn import Dsn
 from faberdb.ledger import Kind, ensure_ledger, open_ledger
 
