@@ -17,7 +17,8 @@ def given_urls(project: Project, environment: str) -> dict[str, str]:
     if not block:
         return {}
     try:
-        loaded = PostgresEnvironment.load(block, _sync=True)
+        loaded = PostgresEnvironment.load(block)
+        assert isinstance(loaded, PostgresEnvironment)  # sync here: tasks and commands run no event loop
     except ValueError:
         raise VariableMissing(
             f"Prefect has no block {block!r}, which environments.{environment}.connection_block names.",

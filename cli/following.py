@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import click
 
 from deployments.api import PrefectApi, RunState
-from faberdb.errors import ApprovalPending, CompensationFailed, Failed, NotApproved
+from faberdb.errors import ApprovalPending, FaberError, Failed
 from faberdb.ledger import Entry, Kind, Ledger
 from faberdb.release.record import Release, read_release
 
@@ -88,17 +88,16 @@ def raise_for(state: RunState) -> None:
     text = text.removeprefix("Flow run encountered an exception: ")
     name, _, rest = text.partition(": ")
     lines = (rest or text).splitlines()
-    kinds = {"CompensationFailed": CompensationFailed, "NotApproved": NotApproved}
     why = next((x.removeprefix("Why: ") for x in lines if x.startswith("Why: ")), "")
     next_step = next((x.removeprefix("Next: ") for x in lines if x.startswith("Next: ")), "")
-    raise kinds.get(name, _class_of(name))(lines[0], why=why, next_step=next_step)
+    raise _class_of(name)(lines[0], why=why, next_step=next_step)
 
 
-def _class_of(name: str) -> type[Failed]:
+def _class_of(name: str) -> type[FaberError]:
     from faberdb import errors
 
     found = getattr(errors, name, Failed)
-    return found if isinstance(found, type) and issubclass(found, errors.FaberError) else Failed
+    return found if isinstance(found, type) and issubclass(found, FaberError) else Failed
 
 
 def ask_in_terminal(release: Release) -> dict[str, str] | None:

@@ -1,210 +1,225 @@
-"""Verbs on the databases of one server: look, create, drop, carry properties over."""
+"""Verbs on the databases of one server: is it there, create it, drop it, list them.
+
+Each takes the Dsn of any database of the server and works from the maintenance database beside it. Refuses
+to know what is inside a database.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import contextlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import psycopg
 from psycopg import sql
 
 from faberdb.connection import Connection, connect, run
+from faberdb.database_properties import DatabaseProperties
 from faberdb.dsn import Dsn
-from faberdb.errors import AuthenticationFailed, DatabaseMissing, Failed, Refused
+from faberdb.errors import DatabaseMissing, Refused
+from faberdb.server_errors import explained
+
+NAME_BYTES: Final = 63  # NAMEDATALEN - 1: the server silently cuts a longer name, and finds another database
+_TEMPLATE_PATIENCE_S: Final = 20
+
+
+@contextmanager
+def maintenance(dsn: Dsn, *, purpose: str, statement_timeout_s: float = 300) -> Iterator[Connection]:
+    """A connection to the server's `postgres` database, else to `template1`; never to `dsn.database` itself.
+
+    An application that lives in the database `postgres` is administered from `template1`: nobody can
+    rename or drop the database they are connected to.
+    """
+    with contextlib.ExitStack() as stack:
+        yield _enter(stack, dsn, purpose, statement_timeout_s)
 
 
 def maintenance_dsn(dsn: Dsn) -> Dsn:
-    """The same server's maintenance database, where databases are created, dropped and renamed from.
-
-    `postgres` is there on every server unless somebody dropped it; `template1` always is.
-    """
-    wanted = dsn.with_database("postgres")
-    try:
-        with connect(wanted, purpose="find the maintenance database"):
-            return wanted
-    except (DatabaseMissing, AuthenticationFailed, Refused):
-        return dsn.with_database("template1")
+    """Where `maintenance` connects to; the same for every login of the server."""
+    with maintenance(dsn, purpose="find the maintenance database") as conn:
+        return dsn.with_database(conn.info.dbname)
 
 
 def database_exists(dsn: Dsn) -> bool:
     """Whether the server has a database of the Dsn's name."""
-    with connect(maintenance_dsn(dsn), purpose="look for a database") as conn:
-        return _exists(conn, dsn.database)
+    with maintenance(dsn, purpose="look for a database") as conn:
+        return exists(conn, dsn.database)
+
+
+def exists(conn: Connection, name: str) -> bool:
+    """The same on an open connection to any database of the server."""
+    return conn.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone() is not None
 
 
 def list_databases(dsn: Dsn) -> tuple[str, ...]:
-    """The names of the server's databases, templates apart."""
-    with connect(maintenance_dsn(dsn), purpose="list databases") as conn:
-        rows = conn.execute("SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1").fetchall()
-    return tuple(name for (name,) in rows)
+    """The names of the server's databases, templates left out, in alphabetical order."""
+    with maintenance(dsn, purpose="list databases") as conn:
+        rows = conn.execute(
+            'SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY datname COLLATE "C"'
+        )
+        return tuple(name for (name,) in rows)
 
 
-def ensure_database(dsn: Dsn, *, like: str | None = None) -> bool:
-    """Create the database if the server has none of its name.
+def ensure_database(dsn: Dsn, *, owner: str | None = None, like: DatabaseProperties | None = None) -> bool:
+    """Create the Dsn's database from `template0` where it is missing.
 
     Args:
-        dsn: its name and server.
-        like: a database whose owner, encoding and locale it gets. Default: the server's own.
+        dsn: names it.
+        owner: its owner; the login's own role by default.
+        like: whose encoding, locale and tablespace it gets; the server's defaults without it.
 
     Returns:
         Whether it was created now.
 
     Raises:
-        Refused: the role may not create databases.
+        Refused: the name does not fit, or the role may not create databases.
+        Transient: another session keeps the template busy.
     """
-    with connect(maintenance_dsn(dsn), purpose="create database") as conn:
-        if _exists(conn, dsn.database):
-            return False
-        options = _creation_options(conn, like) if like else sql.SQL("")
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0{}").format(
-            sql.Identifier(dsn.database), options
-        )
-        try:
-            conn.execute(statement)
-        except psycopg.errors.DuplicateDatabase:  # somebody else was quicker
-            return False
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise Refused(
-                f"The role {dsn.user!r} may not create the database {dsn.database!r}.",
-                why=str(error).strip().splitlines()[0],
-                next_step=f"have an administrator run: ALTER ROLE {dsn.user} CREATEDB",
-            ) from None
-    return True
+    require_fitting(dsn.database)
+    with (
+        maintenance(dsn, purpose="create database") as conn,
+        explained(f"The database {dsn.database!r} could not be created.", needs="a role with CREATEDB"),
+    ):
+        return not exists(conn, dsn.database) and _create(conn, _creation(conn, dsn.database, owner, like))
 
 
-def drop_database(dsn: Dsn) -> None:
-    """Drop the database if it is there, ending sessions in it. For copies and scratch databases only."""
-    with connect(maintenance_dsn(dsn), purpose="drop database") as conn:
-        run(conn, "DROP DATABASE IF EXISTS {name} WITH (FORCE)", name=dsn.database)
+def drop_database(dsn: Dsn) -> bool:
+    """Drop the Dsn's database where it is there, ending every session in it.
+
+    Returns:
+        Whether it was there.
+    """
+    with (
+        maintenance(dsn, purpose="drop database") as conn,
+        explained(f"The database {dsn.database!r} could not be dropped."),
+    ):
+        found = exists(conn, dsn.database)
+        if found and conn.info.server_version >= 130000:
+            run(conn, "DROP DATABASE IF EXISTS {name} WITH (FORCE)", name=dsn.database)
+        elif found:
+            end_sessions(conn, dsn.database)
+            run(conn, "DROP DATABASE IF EXISTS {name}", name=dsn.database)
+        return found
+
+
+def end_sessions(conn: Connection, *names: str) -> int:
+    """Tell every client session in the named databases to end, except our own.
+
+    Returns:
+        How many there were. They may need a moment to be gone.
+    """
+    rows = conn.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = ANY(%s) AND pid <> pg_backend_pid() AND usesysid IS NOT NULL",
+        (list(names),),
+    ).fetchall()
+    return len(rows)
 
 
 def cannot_restore_beside(dsn: Dsn) -> str:
-    """Why restore-and-swap would not work with this login, "" when it would.
+    """Why the login could not restore a copy beside the database and exchange the names; "" when it could.
 
-    It takes creating a database and renaming the live one: a superuser, or an owner with CREATEDB.
+    Asked while planning, so that it is not found out in the middle of an undo.
     """
-    with connect(dsn, purpose="check rights") as conn:
-        row = conn.execute(
-            "SELECT r.rolsuper, r.rolcreatedb, pg_has_role(d.datdba, 'USAGE'), pg_get_userbyid(d.datdba)"
-            " FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database()"
-        ).fetchone()
-    assert row is not None
-    superuser, may_create, owns, owner = row
-    if superuser:
-        return ""
-    if not may_create:
-        return f"the role {dsn.user!r} has no CREATEDB"
-    return "" if owns else f"the database belongs to {owner!r}, not to {dsn.user!r}"
+    with maintenance(dsn, purpose="look at privileges") as conn:
+        row = conn.execute(_PRIVILEGES, {"name": dsn.database}).fetchone()
+        if row is None:
+            return f"the server has no database {dsn.database!r}"
+        role, superuser, creates, owns, owner, settings, of_roles = row
+        if superuser:
+            return ""
+        if not creates:
+            return f"the role {role!r} may not create databases (ALTER ROLE ... CREATEDB)"
+        if not owns:
+            return f"the role {role!r} does not own the database {dsn.database!r}; {owner!r} does"
+        if settings:
+            return f"only a superuser may set {', '.join(settings)}, which the database has set"
+        if of_roles:
+            return f"the database has settings of other roles: {', '.join(of_roles)}"
+        strangers = sessions_beyond_us(conn, dsn.database)
+        return f"the role {role!r} may not end sessions of {', '.join(strangers)}" if strangers else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseProperties:
-    """What belongs to a database and is in no dump of it."""
-
-    owner: str
-    connection_limit: int
-    grants: tuple[
-        tuple[str, str, bool], ...
-    ]  # role ("" for PUBLIC), privilege, grantable; () for the default
-    default_grants: bool  # the access list is PostgreSQL's default
-    settings: tuple[tuple[str, str], ...]  # role ("" for all) and `name=value`
-    comment: str | None
+def sessions_beyond_us(conn: Connection, *names: str) -> tuple[str, ...]:
+    """The roles with sessions in the named databases that our role may not end."""
+    rows = conn.execute(_BEYOND_US, (list(names),)).fetchall()
+    return tuple(role for (role,) in rows)
 
 
-def read_properties(conn: Connection, name: str) -> DatabaseProperties:
-    """A database's properties, read from any database of its server."""
-    row = conn.execute(
-        "SELECT pg_get_userbyid(d.datdba), d.datconnlimit, d.datacl IS NULL,"
-        " shobj_description(d.oid, 'pg_database'), d.oid FROM pg_database d WHERE d.datname = %s",
-        (name,),
-    ).fetchone()
-    if row is None:
-        raise Failed(f"The server has no database {name!r}.")
-    owner, limit, default_grants, comment, oid = row
-    grants = conn.execute(
-        "SELECT coalesce(r.rolname, ''), a.privilege_type, a.is_grantable FROM pg_database d,"
-        " aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee WHERE d.oid = %s ORDER BY 1, 2",
-        (oid,),
-    ).fetchall()
-    settings = conn.execute(
-        "SELECT coalesce(r.rolname, ''), unnest(s.setconfig) FROM pg_db_role_setting s"
-        " LEFT JOIN pg_roles r ON r.oid = s.setrole WHERE s.setdatabase = %s ORDER BY 1, 2",
-        (oid,),
-    ).fetchall()
-    return DatabaseProperties(
-        owner=owner,
-        connection_limit=limit,
-        grants=tuple(grants),
-        default_grants=default_grants,
-        settings=tuple(settings),
-        comment=comment,
-    )
+def fitting_name(head: str, tail: str) -> str:
+    """`head` and `tail` joined, the head cut so that the whole fits a database's name, whatever its script."""
+    room = NAME_BYTES - len(tail.encode())
+    return head.encode()[:room].decode(errors="ignore") + tail
 
 
-def apply_properties(conn: Connection, name: str, properties: DatabaseProperties) -> None:
-    """Give a database another's properties; the statements may run in a transaction."""
-    database = sql.Identifier(name)
-    statements = [
-        sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, sql.Identifier(properties.owner)),
-        sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
-            database, sql.Literal(properties.connection_limit)
-        ),
-        sql.SQL("COMMENT ON DATABASE {} IS {}").format(database, sql.Literal(properties.comment)),
-        *_grant_statements(database, properties),
-        *(_setting_statement(database, role, setting) for role, setting in properties.settings),
-    ]
-    for statement in statements:
-        conn.execute(statement)
+def require_fitting(name: str) -> None:
+    """Refuse a name that the server would cut.
 
-
-def _grant_statements(database: sql.Identifier, properties: DatabaseProperties) -> Sequence[sql.Composed]:
-    if properties.default_grants:
-        return []
-    made = [sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database)]
-    for role, privilege, grantable in properties.grants:
-        made.append(
-            sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(
-                sql.SQL(privilege),  # PostgreSQL's own word, from aclexplode
-                database,
-                sql.Identifier(role) if role else sql.SQL("PUBLIC"),
-                sql.SQL(" WITH GRANT OPTION" if grantable else ""),
-            )
+    Raises:
+        Refused: it is empty, longer than 63 bytes, or has a zero byte.
+    """
+    if not name or "\0" in name or len(name.encode()) > NAME_BYTES:
+        raise Refused(
+            f"{name[:80]!r} cannot be a database's name.",
+            why=f"PostgreSQL's names have 1 to {NAME_BYTES} bytes; this one has {len(name.encode())}.",
+            next_step="choose a shorter name",
         )
-    return made
 
 
-def _setting_statement(database: sql.Identifier, role: str, setting: str) -> sql.Composed:
-    name, _, value = setting.partition("=")
-    who = sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role), database) if role else None
-    head = who or sql.SQL("DATABASE {}").format(database)
-    # A list such as search_path is stored as SQL already; quoting it whole would make it one name.
-    text: Any = sql.SQL(value) if name in {"search_path", "temp_tablespaces"} else sql.Literal(value)
-    return sql.SQL("ALTER {} SET {} TO {}").format(head, sql.Identifier(*name.split(".")), text)
+def _enter(stack: contextlib.ExitStack, dsn: Dsn, purpose: str, timeout_s: float) -> Connection:
+    if dsn.database != "postgres":
+        with contextlib.suppress(DatabaseMissing):  # some servers have none, by their administrator's will
+            beside = dsn.with_database("postgres")
+            return stack.enter_context(connect(beside, purpose=purpose, statement_timeout_s=timeout_s))
+    beside = dsn.with_database("template1")
+    return stack.enter_context(connect(beside, purpose=purpose, statement_timeout_s=timeout_s))
 
 
-def _creation_options(conn: Connection, like: str) -> sql.Composable:
-    version = conn.info.server_version
-    # The columns came in 15 and one was renamed in 17.
-    locale = "datlocale" if version >= 170000 else "daticulocale"
-    newer = sql.SQL("d.datlocprovider::text, {}").format(sql.Identifier("d", locale))
-    query = sql.SQL(
-        "SELECT pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, {}"
-        " FROM pg_database d WHERE d.datname = %s"
-    ).format(newer if version >= 150000 else sql.SQL("'c', NULL"))
-    row = conn.execute(query, (like,)).fetchone()
-    if row is None:
-        return sql.SQL("")
-    owner, encoding, collate, ctype, kind, icu_locale = row
-    made = sql.SQL(" OWNER {} ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
-        sql.Identifier(owner), sql.Literal(encoding), sql.Literal(collate), sql.Literal(ctype)
-    )
-    if kind == "i":
-        made += sql.SQL(" LOCALE_PROVIDER icu ICU_LOCALE {}").format(sql.Literal(icu_locale))
-    elif kind == "b":
-        made += sql.SQL(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}").format(sql.Literal(icu_locale))
-    return made
+def _create(conn: Connection, statement: sql.Composed) -> bool:
+    deadline = time.monotonic() + _TEMPLATE_PATIENCE_S
+    while True:
+        try:
+            conn.execute(statement)
+        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+            return False  # another process was quicker by a moment: it is there, as wanted
+        except psycopg.errors.ObjectInUse:  # somebody looks into template0
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return True
 
 
-def _exists(conn: Connection, name: str) -> bool:
-    return conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is not None
+def _creation(
+    conn: Connection, name: str, owner: str | None, like: DatabaseProperties | None
+) -> sql.Composed:
+    parts = [sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))]
+    if owner is not None:
+        parts.append(sql.SQL("OWNER {}").format(sql.Identifier(owner)))
+    if like is not None:
+        parts += like.creation_options(conn.info.server_version)
+    return sql.SQL(" ").join(parts)
+
+
+_PRIVILEGES: Final = """
+SELECT r.rolname, r.rolsuper, r.rolcreatedb, pg_has_role(d.datdba, 'USAGE'), pg_get_userbyid(d.datdba),
+  (SELECT array_agg(DISTINCT s.name ORDER BY s.name) FROM pg_db_role_setting t, unnest(t.setconfig) AS u (item)
+     JOIN pg_settings s ON lower(s.name) = lower(split_part(u.item, '=', 1))
+   WHERE t.setdatabase = d.oid AND s.context LIKE 'superuser%%'),
+  (SELECT array_agg(DISTINCT pg_get_userbyid(t.setrole)::text) FROM pg_db_role_setting t
+   WHERE t.setdatabase = d.oid AND t.setrole NOT IN (0, r.oid) AND NOT r.rolcreaterole)
+FROM pg_database d, pg_roles r
+WHERE d.datname = %(name)s AND r.rolname = current_user
+"""
+
+# As pg_terminate_backend judges: a superuser's session is for superusers, another's for members of its
+# role and of pg_signal_backend. Workers of the server itself have no usesysid.
+_BEYOND_US: Final = """
+SELECT DISTINCT s.rolname::text
+FROM pg_stat_activity a JOIN pg_roles s ON s.oid = a.usesysid, pg_roles us
+WHERE us.rolname = current_user AND NOT us.rolsuper AND a.datname = ANY (%s) AND a.pid <> pg_backend_pid()
+  AND (s.rolsuper OR NOT (pg_has_role(s.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')))
+ORDER BY 1
+"""

@@ -59,7 +59,7 @@ def _try(subject: str, look: Callable[[], str]) -> Finding:
     except DatabaseMissing as error:
         return Finding(subject=subject, well=True, text=f"{error.what} {error.next_step}".strip())
     except FaberError as error:
-        text = f"{error.what} {error.why}".strip()
+        text = error.reason
         return Finding(subject=subject, well=False, text=text, next_step=error.next_step)
     except psycopg.Error as error:
         return Finding(subject=subject, well=False, text=str(error).strip().splitlines()[0])

@@ -6,7 +6,7 @@ the text. An error carries no secret: connection strings do not enter it.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class FaberError(Exception):
@@ -25,6 +25,11 @@ class FaberError(Exception):
         self.what = what
         self.why = why
         self.next_step = next_step
+
+    @property
+    def reason(self) -> str:
+        """What and why on one line."""
+        return f"{self.what} {self.why}".strip()
 
     def __str__(self) -> str:
         lines = [self.what]
@@ -115,7 +120,37 @@ class Failed(FaberError):
 
 
 class RevisionFailed(Failed):
-    """A revision's statements failed on the database."""
+    """A revision's statements failed on the database.
+
+    Args:
+        what: what happened, one sentence.
+        why: PostgreSQL's own words.
+        next_step: the command or edit that comes next.
+        revision: its name.
+        effects: "none" when its transaction was rolled back, "uncertain" when some may have stayed.
+        line: of the failed statement in the revision's script, None where it is not known.
+        sqlstate: PostgreSQL's code, "" where the connection was lost.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str = "",
+        next_step: str = "",
+        revision: str = "",
+        effects: Literal["none", "uncertain"] = "uncertain",
+        line: int | None = None,
+        sqlstate: str = "",
+    ) -> None:
+        super().__init__(what, why=why, next_step=next_step)
+        self.revision = revision
+        self.effects = effects
+        self.line = line
+        self.sqlstate = sqlstate
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.what, self.why, self.next_step), self.__dict__.copy())
 
 
 class VerificationFailed(Failed):

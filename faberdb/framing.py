@@ -8,7 +8,7 @@ from pathlib import Path
 
 from faberdb.connection import connect
 from faberdb.credentials import resolve_dsn
-from faberdb.errors import DatabaseMissing, FaberError
+from faberdb.errors import DatabaseMissing, FaberError, Refused
 from faberdb.history import read_history
 from faberdb.project import Environment, Project
 from faberdb.target import tool_of
@@ -75,7 +75,7 @@ def environment_state(
     except DatabaseMissing:
         exists = False
     except FaberError as error:
-        problem = f"{error.what} {error.why}".strip()
+        problem = error.reason
     return EnvironmentState(
         environment=environment.name,
         database=database,
@@ -90,14 +90,24 @@ def frame_change(
     project: Project, work_item: str, requester: str, environments: tuple[EnvironmentState, ...]
 ) -> Framing:
     """Decide from the work item and from the environments' pending revisions."""
+    integration = project.config.faber_integration
+    if not integration.enabled:
+        raise Refused(
+            "The five phases are turned off for this project; nothing was done.",
+            why="faber_integration.enabled is false.",
+            next_step="set it to true, or release one environment: faber-db migrate ENV",
+        )
     item = read_item(project.root, work_item)
     new = max((len(s.pending) for s in environments), default=0)
-    patterns = project.config.faber_integration.detection_patterns
+    detection = detect(item or WorkItem(title=""), integration.detection_patterns, new_revisions=new)
+    if not integration.auto_detect_database_work:
+        why = "faber_integration.auto_detect_database_work is false"
+        detection = Detection(database_work=True, confidence=1.0, reasons=(why,))
     return Framing(
-        change=f"{item.id}: {item.title}".strip(": ") if item else "",
+        change=item.name if item else "",
         requester=requester or (item.requester if item else ""),
         commit=project.commit(),
-        detection=detect(item or WorkItem(title=""), patterns, new_revisions=new),
+        detection=detection,
         environments=environments,
     )
 

@@ -52,7 +52,9 @@ def policy_for(config: FaberConfig, environment: str) -> Policy:
     safety = config.safety
     protected = environment in safety.protected_environments
     said = [own.require_approval, faber.require_approval if faber else None]
+    first = environment == next(iter(config.environments))
     no_auto = False in (own.auto_migrate, faber.auto_migrate if faber else None)
+    no_auto = no_auto or (first and not config.faber_integration.auto_deploy_dev)
     insists = protected or environment in safety.require_approval_for
     rules = safety.destructive_operations
     return Policy(

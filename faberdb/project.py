@@ -145,6 +145,24 @@ class Project:
             return ""
         return found.output.strip() + ("-dirty" if changed.output.strip() else "")
 
+    def tracked_secrets(self) -> str:
+        """A warning when git tracks the `.env` that may hold passwords; "" when it does not."""
+        if not (self.root / ".env").is_file():
+            return ""
+        try:
+            found = run_program(
+                ["git", "ls-files", "--error-unmatch", ".env"],
+                timeout_s=10,
+                cwd=self.root,
+                what="git ls-files",
+                check=False,
+            )
+        except CommandFailed:  # no git, so nothing is tracked
+            return ""
+        if found.code != 0:
+            return ""
+        return ".env is tracked by git: git rm --cached .env, and add it to .gitignore"
+
     def _environment(self, name: str) -> Environment:
         section = self.config.environments[name]
         database = section.database or f"{self.name}_{re.sub(r'[^a-z0-9_]', '_', name.lower())}"

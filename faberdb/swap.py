@@ -13,7 +13,8 @@ from enum import StrEnum
 import psycopg
 
 from faberdb.connection import Connection, connect, run
-from faberdb.databases import apply_properties, maintenance_dsn, read_properties
+from faberdb.database_properties import apply_properties, read_properties
+from faberdb.databases import maintenance_dsn
 from faberdb.dsn import Dsn
 from faberdb.errors import CompensationFailed
 from faberdb.progress import Progress

@@ -56,7 +56,7 @@ def read_work_item(path: Path) -> WorkItem:
         return _from_table(raw)
     except FileNotFoundError:
         raise Refused(f"There is no work item {path}.", next_step="faber-db run --work-item FILE") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refused(
             f"{path} is not a work item.",
             why=f"{error}; it needs a title, and may have id, labels, description and requester",

@@ -61,7 +61,7 @@ def release(
         return publish_nothing_to_do(project, environment)
     with exclusive(project, environment, release_id):
         cause = unfinished_undo(project, environment, release_id)
-        if cause is not None:
+        if cause:
             raise take_back(project, environment, release_id, cause)
         check_plan(project, environment, release_id)
         check_health_before(project, environment, release_id, skip_health_check)
@@ -72,7 +72,7 @@ def release(
             check_health_after(project, environment, release_id, skip_health_check)
         except Transient:
             raise  # the server is away: the release stays open, and the same command continues it
-        except FaberError as cause:
-            raise take_back(project, environment, release_id, cause) from cause
+        except FaberError as error:
+            raise take_back(project, environment, release_id, error.reason) from error
         close_released(project, environment, release_id)
     return publish_release(project, environment, release_id)

@@ -68,10 +68,10 @@ def rollback(
     return publish_release(project, environment, release_id)
 
 
-def take_back(project: str, environment: str, release_id: str, cause: FaberError) -> FaberError:
+def take_back(project: str, environment: str, release_id: str, cause: str) -> FaberError:
     """Run the compensating flow after a failure; returns the error to raise, which carries both causes."""
     try:
-        rollback(project, environment, release_id, cause=f"{cause.what} {cause.why}".strip())
+        rollback(project, environment, release_id, cause=cause)
     except FaberError as error:
         return undo_failed(project, environment, release_id, error, cause)
     return taken_back(project, environment, release_id, cause)

@@ -7,13 +7,11 @@ from typing import Any
 from prefect import task
 
 from blocks.loading import given_urls
-from faberdb.errors import VerificationFailed
 from faberdb.framing import EnvironmentState, environment_state
-from faberdb.health import HealthState
 from faberdb.progress import silent
 from faberdb.project import load_project
 from faberdb.provisioning import create_environment_database, provision_server
-from faberdb.release.verification import environment_health, project_checks
+from faberdb.release.verification import require_health
 from faberdb.seeding import seed_environment
 from tasks.policies import IDEMPOTENT, ONCE, READ
 from tasks.resolving import environment_of
@@ -51,15 +49,4 @@ def look_at_environment(project: str, environment: str) -> EnvironmentState:
 def check_health(project: str, environment: str) -> dict[str, Any]:
     """The environment is well and the project's checks hold; unhealthy is a failure."""
     with environment_of(project, environment) as target:
-        report = environment_health(target)
-        if report.overall is HealthState.UNHEALTHY:
-            raise VerificationFailed(
-                f"{environment} is unhealthy.",
-                why=report.summary(),
-                next_step=f"faber-db health-check {environment}",
-            )
-        return {
-            "health": report.overall.value,
-            "summary": report.summary(),
-            "checks": project_checks(target, silent),
-        }
+        return require_health(target, silent)

@@ -8,7 +8,6 @@ from typing import Any
 
 from prefect import task
 
-from faberdb.errors import Failed
 from faberdb.policy import refuse_skips as check_skips
 from faberdb.project import load_project
 from faberdb.release import execution, verification
@@ -29,10 +28,10 @@ def exclusive(project: str, environment: str, release: str) -> Iterator[None]:
 
 
 @task(**READ)
-def unfinished_undo(project: str, environment: str, release: str) -> Failed | None:
-    """Why the release is being taken back, when a run died while it did that; None when nothing is."""
+def unfinished_undo(project: str, environment: str, release: str) -> str:
+    """Why the release is being taken back, when a run died while it did that; "" when nothing is."""
     with release_of(project, environment, release) as (_, record):
-        return Failed(record.cause) if record.open and record.rollback_opened else None
+        return record.cause if record.open and record.rollback_opened else ""
 
 
 @task(**READ)

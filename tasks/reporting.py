@@ -101,25 +101,25 @@ def publish_no_work(project: str, framed: dict[str, Any]) -> dict[str, Any]:
 
 
 @task(**IDEMPOTENT)
-def taken_back(project: str, environment: str, release: str, cause: FaberError) -> FaberError:
+def taken_back(project: str, environment: str, release: str, cause: str) -> FaberError:
     """The error of a release that failed and was taken back whole."""
     publish_release.fn(project, environment, release)
     return TakenBack(
         f"Release {release} failed and was taken back; {environment} is as it was before.",
-        why=f"{cause.what} {cause.why}".strip(),
+        why=cause,
         next_step=f"faber-db ledger --release {release}",
     )
 
 
 @task(**IDEMPOTENT)
 def undo_failed(
-    project: str, environment: str, release: str, error: FaberError, cause: FaberError
+    project: str, environment: str, release: str, error: FaberError, cause: str
 ) -> CompensationFailed:
     """The error of a release that failed and could not be taken back."""
     loaded = load_project(project)
     with open_project_ledger(loaded) as ledger:
         record = read_release(ledger, release)
-    return undo.undo_failed(record, error, f"{cause.what} {cause.why}".strip())
+    return undo.undo_failed(record, error, cause)
 
 
 def _publish(project: str, phase: str, text: str, *, markdown: str = "") -> None:

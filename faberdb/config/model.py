@@ -199,7 +199,7 @@ class SafetySection(_Section):
 class BackupSection(_Section):
     """Where snapshots go and how long they are kept."""
 
-    provider: Literal["local"] = Field(default="local", description="The store; local folders.")
+    provider: str = Field(default="local", description="The store; this version keeps local folders.")
     directory: str = Field(default="", description="Default: snapshots/ in the folder of local state.")
     retention_days: int = Field(default=30, ge=1, description="Kept at least so long.")
     backup_before_destructive_ops: bool = Field(
@@ -267,7 +267,9 @@ class FaberIntegration(_Section):
         default=DetectionPatterns(), description="How Frame recognises database work."
     )
     auto_generate_migrations: bool = Field(default=False, description="Have the tool write the migration.")
-    auto_deploy_dev: bool = Field(default=True, description="false: Build releases nothing to dev.")
+    auto_deploy_dev: bool = Field(
+        default=True, description="false: releases to the first environment ask a person."
+    )
     environments: dict[str, FaberEnvironment] = Field(
         default_factory=dict, description="Per environment; the stricter holds."
     )

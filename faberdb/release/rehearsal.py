@@ -93,7 +93,7 @@ def _run(
             fingerprint = read_schema(conn, leave_out=target.tool.tracking_tables).fingerprint
         message = _checks_message(target, copy, progress)
     except FaberError as error:
-        message = f"{error.what} {error.why}".strip()
+        message = error.reason
     return Evidence(
         digest=plan.digest,
         ok=not message,

@@ -100,3 +100,24 @@ def project_checks(target: Target, progress: Progress) -> list[str]:
             why="; ".join(o.message for o in failed),
         )
     return [o.name for o in outcomes]
+
+
+def require_health(target: Target, progress: Progress) -> dict[str, Any]:
+    """The environment is well and its checks hold; what the configuration lets pass is said, not raised.
+
+    Raises:
+        VerificationFailed: unhealthy, or a check does not hold.
+    """
+    report = environment_health(target)
+    blocks = target.project.config.faber_integration.coordination.block_on_health_check_failure
+    if report.overall is HealthState.UNHEALTHY and blocks:
+        raise VerificationFailed(
+            f"{target.name} is unhealthy.",
+            why=report.summary(),
+            next_step=f"faber-db health-check {target.name}",
+        )
+    return {
+        "health": report.overall.value,
+        "summary": report.summary(),
+        "checks": project_checks(target, progress),
+    }

@@ -1,4 +1,8 @@
-"""What a snapshot says of itself: enough to know later that it is whole, and whose it is."""
+"""A snapshot's manifest: what it holds, of what, taken when, by whom asked, and how to know it is whole.
+
+Owns the values and their JSON. Refuses to know where snapshots are kept or how one is made. The layout is
+described in docs/reference/snapshots.md, and a change of it raises FORMAT_VERSION.
+"""
 
 from __future__ import annotations
 
@@ -6,75 +10,99 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, ClassVar, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
 
+from faberdb.canonical import canonical_json
 from faberdb.errors import SnapshotUnusable
 
 FORMAT_VERSION: Final = 1
+_STRICT: Final = ConfigDict(extra="forbid")
+
+Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileRecord:
-    """One file of the dump."""
+class FileFacts:
+    """How to recognise one file of the snapshot."""
 
-    bytes: int
-    sha256: str
+    __pydantic_config__: ClassVar = _STRICT
+
+    bytes: Count
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A snapshot's description. Counts and fingerprint are of the same moment as the dump."""
+    """All that is known of one snapshot. Written last, so that a folder with one is complete."""
 
-    format_version: int
+    __pydantic_config__: ClassVar = _STRICT
+
+    format_version: int = FORMAT_VERSION
     id: str
     project: str
     environment: str
     database: str
-    created_at: datetime  # UTC
-    server_version: int  # as the server numbers it: 180006
-    client_version: str  # what pg_dump says of itself
+    created_at: Annotated[datetime, AwareDatetime]  # UTC, by our clock, when its transaction began
+    server_version: Annotated[int, Field(ge=90000)]  # as PostgreSQL numbers itself, such as 180006
+    client_version: str  # of the pg_dump that wrote it
     label: str
     reason: str
-    retention_days: int
-    revisions: tuple[str, ...]  # applied, oldest first
-    schema_fingerprint: str  # the tool's own tables left out
-    row_counts: Mapping[str, int]  # by schema-qualified table
-    files: Mapping[str, FileRecord]  # by name within the dump's folder
+    retention_days: Annotated[int, Field(ge=1)]
+    revisions: tuple[str, ...]  # applied, in order
+    tracking_tables: tuple[str, ...]  # unqualified names that the fingerprint leaves out
+    schema_fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    roles: tuple[str, ...]  # that own or were granted something in it; a dump does not hold them
+    row_counts: Mapping[str, Count]
+    files: Mapping[str, FileFacts]  # by path relative to the snapshot, with "/"
     release_id: str | None
 
     @property
     def bytes(self) -> int:
-        """The dump's size on disk."""
+        """The size of all files together."""
         return sum(f.bytes for f in self.files.values())
 
-
-_ADAPTER: Final[TypeAdapter[Manifest]] = TypeAdapter(Manifest)
-
-
-def manifest_to_text(manifest: Manifest) -> str:
-    """As `manifest.json` holds it."""
-    value: dict[str, Any] = _ADAPTER.dump_python(manifest, mode="json")
-    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    def to_json(self) -> str:
+        """The canonical JSON: equal manifests give equal text."""
+        return canonical_json(_ADAPTER.dump_python(self, mode="json"))
 
 
-def manifest_from_text(text: str, *, source: str) -> Manifest:
-    """Read `manifest.json`.
+_ADAPTER: Final = TypeAdapter(Manifest)
+
+
+def read_manifest(text: str | bytes, *, snapshot: str) -> Manifest:
+    """Read a manifest's JSON.
+
+    Args:
+        text: the file's content.
+        snapshot: the id under which it was found, to name in an error.
 
     Raises:
-        SnapshotUnusable: it is damaged, or written by a newer faber-db.
+        SnapshotUnusable: it is damaged, of an unknown format, or another snapshot's.
     """
     try:
         raw = json.loads(text)
         version = raw["format_version"]
-        if version != FORMAT_VERSION:
-            raise SnapshotUnusable(
-                f"Snapshot {source} has manifest format {version}, and this faber-db reads {FORMAT_VERSION}.",
-                next_step="use the version of faber-db that took it",
-            )
-        return _ADAPTER.validate_python(raw)
-    except (json.JSONDecodeError, KeyError, TypeError, ValidationError) as error:
-        raise SnapshotUnusable(
-            f"The manifest of snapshot {source} is damaged.", why=str(error).splitlines()[0]
-        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unusable(snapshot, f"its manifest is damaged ({type(error).__name__})") from None
+    if version != FORMAT_VERSION:
+        raise _unusable(
+            snapshot, f"its manifest has format {version}; this version of faber-db reads {FORMAT_VERSION}"
+        )
+    try:
+        manifest = _ADAPTER.validate_json(text)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise _unusable(snapshot, f"its manifest is damaged at {where}") from None
+    if manifest.id != snapshot:
+        raise _unusable(snapshot, f"its manifest is that of {manifest.id!r}: the folder was renamed or mixed up")
+    return manifest
+
+
+def _unusable(snapshot: str, why: str) -> SnapshotUnusable:
+    return SnapshotUnusable(
+        f"The snapshot {snapshot!r} cannot be used.",
+        why=why[0].upper() + why[1:] + ".",
+        next_step="choose another: faber-db snapshots",
+    )

@@ -1,4 +1,4 @@
-"""What somebody wants a snapshot of, and why."""
+"""What a snapshot is asked for: its id, whose it is, why, and for how long."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotRequest:
-    """A wish for one snapshot; its id makes taking it an ensure."""
+    """The facts that only the caller knows; the rest of a manifest is measured."""
 
     id: str
     project: str
     environment: str
-    label: str
-    reason: str
+    label: str = ""
+    reason: str = ""
     retention_days: int
-    revisions: tuple[str, ...]
-    tracking_tables: tuple[str, ...]  # left out of the fingerprint
-    release_id: str | None = None
+    revisions: tuple[str, ...] = ()  # names that the tool's tracking table has as applied, in order
+    tracking_tables: tuple[str, ...] = ()  # unqualified names that the schema's fingerprint leaves out
+    release_id: str | None = None  # the release that it was taken for

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from faberdb.catalog import read_schema
 from faberdb.connection import connect
+from faberdb.database_properties import DatabaseProperties, read_properties
 from faberdb.databases import database_exists, drop_database, ensure_database, maintenance_dsn
 from faberdb.dsn import Dsn
 from faberdb.embedded import client_program
@@ -66,7 +67,7 @@ def restore_beside(
     if not _finished(into, snapshot):
         if database_exists(into):
             drop_database(into)
-        ensure_database(into, like=live.database if into.host == live.host else None)
+        ensure_database(into, like=_properties(live) if into.host == live.host else None)
         progress(f"restoring {snapshot}")
         _run_pg_restore(store, snapshot, into, timeout_s)
         progress("restored")
@@ -119,6 +120,11 @@ def _quoted_name(dsn: Dsn) -> str:
     """The name as a connection string, so that a name with `=` or a space is not read as one."""
     escaped = dsn.database.replace("\\", "\\\\").replace("'", "\\'")
     return f"dbname='{escaped}'"
+
+
+def _properties(live: Dsn) -> DatabaseProperties:
+    with connect(maintenance_dsn(live), purpose="read a database's properties") as conn:
+        return read_properties(conn, live.database)
 
 
 def _finished(into: Dsn, snapshot: str) -> bool:

@@ -1,142 +1,190 @@
-"""Where snapshots are kept: one folder each, complete or not there.
+"""Where snapshots are kept: complete ones by id, and those that are being written apart from them.
 
-A snapshot is written under `<id>.partial` and renamed when everything is on disk, so that whoever sees it
-under its own name sees all of it.
+Owns names, folders and durability. Refuses to know what is inside a snapshot beyond its manifest.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import secrets
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from faberdb.errors import SnapshotUnusable
-from faberdb.snapshot.manifest import Manifest, manifest_from_text, manifest_to_text
+from faberdb.snapshot.manifest import Manifest, read_manifest
 
-MANIFEST = "manifest.json"
-DUMP = "dump"
+MANIFEST: Final = "manifest.json"
+_PARTIAL: Final = ".partial"
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
+
+
+def new_snapshot_id(environment: str, now: datetime) -> str:
+    """An id that sorts by time within its environment and that nobody else has."""
+    return f"{_plain(environment)}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def snapshot_id_of_release(release_id: str) -> str:
+    """The one id of a release's snapshot, so that taking it again finds it."""
+    return f"{_plain(release_id)}-before"
 
 
 class SnapshotStore(Protocol):
-    """Keeps snapshots by id."""
-
-    def has(self, id_: str) -> bool:
-        """Whether a complete snapshot of that id is there."""
-        ...
+    """Keeps snapshots. Every method that writes is an ensure."""
 
     def begin(self, id_: str) -> Path:
-        """A new folder to dump into; what an earlier try of the same id left is removed."""
-        ...
-
-    def abandon(self, id_: str) -> None:
-        """Remove what a failed try left."""
+        """An empty folder to write a snapshot's files into; what an earlier attempt left is gone."""
         ...
 
     def commit(self, id_: str, manifest: Manifest) -> None:
-        """Make the dump of `begin` a snapshot, durably."""
+        """Make what was written since `begin` durable and complete, its manifest last."""
+        ...
+
+    def abandon(self, id_: str) -> None:
+        """Remove what was written since `begin`."""
+        ...
+
+    def holds(self, id_: str) -> bool:
+        """Whether there is a complete snapshot of this id."""
         ...
 
     def manifest(self, id_: str) -> Manifest:
-        """A snapshot's manifest.
+        """A complete snapshot's manifest.
 
         Raises:
-            SnapshotUnusable: missing or damaged.
+            SnapshotUnusable: missing, damaged, of an unknown format or another snapshot's.
         """
         ...
 
-    def folder(self, id_: str) -> Path:
-        """The folder of a snapshot's dump."""
+    def open(self, id_: str) -> tuple[Manifest, Path]:
+        """The manifest, and a local folder with the files. They were not compared (`check_files`)."""
         ...
 
-    def list(self, project: str, environment: str | None = None) -> list[Manifest]:
-        """A project's snapshots, newest first; damaged ones are left out."""
+    def list(self, project: str, environment: str | None = None) -> tuple[Manifest, ...]:
+        """The project's snapshots with a readable manifest, newest first."""
+        ...
+
+    def delete(self, id_: str) -> None:
+        """Remove a snapshot, if it is there."""
+        ...
+
+    def free_bytes(self) -> int | None:
+        """How much may still be written, or None where nothing bounds it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LocalStore:
-    """Snapshots in a folder of this machine, readable by their owner only."""
+    """A folder with one folder for each snapshot. Only its owner may read it: it holds the data itself."""
 
     root: Path
 
-    def has(self, id_: str) -> bool:
-        """Whether a complete snapshot of that id is there."""
-        return (self._place(id_) / MANIFEST).is_file()
-
     def begin(self, id_: str) -> Path:
-        """A new folder for `pg_dump`, which makes it by itself."""
-        self.abandon(id_)
+        """See `SnapshotStore`."""
         partial = self._partial(id_)
-        partial.mkdir(parents=True, mode=0o700)
-        return partial / DUMP
-
-    def abandon(self, id_: str) -> None:
-        """Remove what a failed try left."""
-        shutil.rmtree(self._partial(id_), ignore_errors=True)
+        _remove(partial)
+        self.root.mkdir(parents=True, exist_ok=True)
+        partial.mkdir(mode=0o700)
+        return partial
 
     def commit(self, id_: str, manifest: Manifest) -> None:
-        """Write the manifest, flush everything, and give the folder its own name."""
+        """See `SnapshotStore`."""
         partial = self._partial(id_)
-        (partial / MANIFEST).write_text(manifest_to_text(manifest), encoding="utf-8")
-        for path in sorted(partial.rglob("*"), reverse=True):
-            _flush(path)
-        _flush(partial)
-        partial.rename(self._place(id_))
-        _flush(self.root)
+        for place, _, names in os.walk(partial, topdown=False):
+            for name in names:
+                _sync(Path(place, name))
+            _sync(Path(place))
+        (partial / MANIFEST).write_text(manifest.to_json())
+        _sync(partial / MANIFEST)
+        _sync(partial)
+        partial.rename(self._folder(id_))
+        _sync(self.root)
+
+    def abandon(self, id_: str) -> None:
+        """See `SnapshotStore`."""
+        _remove(self._partial(id_))
+
+    def holds(self, id_: str) -> bool:
+        """See `SnapshotStore`."""
+        return self._folder(id_).is_dir()
 
     def manifest(self, id_: str) -> Manifest:
-        """A snapshot's manifest."""
+        """See `SnapshotStore`."""
         try:
-            text = (self._place(id_) / MANIFEST).read_text(encoding="utf-8")
+            text = (self._folder(id_) / MANIFEST).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             raise SnapshotUnusable(
-                f"There is no snapshot {id_!r} in {self.root}.", next_step="faber-db snapshots"
+                f"There is no snapshot {id_!r}.",
+                why=f"{self.root} has none, or it lost its {MANIFEST}.",
+                next_step="faber-db snapshots",
             ) from None
-        except UnicodeDecodeError:
-            raise SnapshotUnusable(f"The manifest of snapshot {id_} is damaged.") from None
-        return manifest_from_text(text, source=id_)
+        except PermissionError as error:
+            raise SnapshotUnusable(
+                f"The snapshot {id_!r} may not be read.",
+                why=str(error),
+                next_step="run as the user who took it, or correct the folder's rights",
+            ) from None
+        return read_manifest(text, snapshot=id_)
 
-    def folder(self, id_: str) -> Path:
-        """The folder of a snapshot's dump."""
-        return self._place(id_) / DUMP
+    def open(self, id_: str) -> tuple[Manifest, Path]:
+        """See `SnapshotStore`."""
+        return self.manifest(id_), self._folder(id_)
 
-    def list(self, project: str, environment: str | None = None) -> list[Manifest]:
-        """A project's snapshots, newest first; damaged ones are left out."""
+    def list(self, project: str, environment: str | None = None) -> tuple[Manifest, ...]:
+        """See `SnapshotStore`."""
         found = []
-        for path in self.root.glob(f"*/{MANIFEST}"):
-            try:
-                manifest = self.manifest(path.parent.name)
-            except SnapshotUnusable:  # named when somebody asks for it; a list is no place to fail
-                continue
-            if manifest.project == project and environment in {None, manifest.environment}:
-                found.append(manifest)
-        return sorted(found, key=lambda m: m.created_at, reverse=True)
+        for folder in self.root.glob(f"*/{MANIFEST}"):
+            # One damaged manifest must not hide the good ones; asked for by its id it says what it has.
+            with contextlib.suppress(SnapshotUnusable):
+                found.append(self.manifest(folder.parent.name))
+        ours = [m for m in found if m.project == project and environment in {None, m.environment}]
+        return tuple(sorted(ours, key=lambda m: (m.created_at, m.id), reverse=True))
 
-    def _place(self, id_: str) -> Path:
-        if not id_ or "/" in id_ or id_.startswith("."):
-            raise SnapshotUnusable(f"{id_!r} is not a snapshot's id.", next_step="faber-db snapshots")
-        return self.root / id_
+    def delete(self, id_: str) -> None:
+        """See `SnapshotStore`."""
+        self.abandon(id_)
+        with contextlib.suppress(FileNotFoundError):  # it is gone already
+            # Killed while it is removed, it must not look complete.
+            self._folder(id_).rename(self._partial(id_))
+        self.abandon(id_)
+
+    def free_bytes(self) -> int | None:
+        """See `SnapshotStore`."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(self.root).free
+
+    def _folder(self, id_: str) -> Path:
+        return self.root / _checked(id_)
 
     def _partial(self, id_: str) -> Path:
-        place = self._place(id_)
-        return place.with_name(f"{place.name}.partial")
+        return self.root / f"{_checked(id_)}{_PARTIAL}"
 
 
-def new_snapshot_id(environment: str, now: datetime) -> str:
-    """An id that sorts by time within an environment."""
-    return f"{environment}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+def _checked(id_: str) -> str:
+    if not _ID.fullmatch(id_) or id_.endswith(_PARTIAL):
+        raise SnapshotUnusable(
+            f"{id_!r} is no snapshot's id.",
+            why="An id has letters, digits, dots, dashes and underscores, and begins with a letter or digit.",
+            next_step="faber-db snapshots",
+        )
+    return id_
 
 
-def snapshot_id_of_release(release: str) -> str:
-    """The id of a release's own snapshot: a replay asks for the same one."""
-    return f"{release}-snapshot"
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip("._-")[:120] or "snapshot"
 
 
-def _flush(path: Path) -> None:
+def _remove(folder: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+
+
+def _sync(path: Path) -> None:
+    """Make a file, or a folder's list of names, survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

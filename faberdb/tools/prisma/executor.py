@@ -1,0 +1,226 @@
+"""Running one revision so that a crash at any moment leaves a question the tracking table can answer.
+
+Three ways, by what the script holds. An ordinary script: one transaction with the row's end in it, in one
+round trip. A script with transaction control of its own: sent as Prisma sends it. A script with a statement
+that PostgreSQL refuses inside a transaction: one statement at a time, each counted in the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import pq, sql
+
+from faberdb.budget import Budget
+from faberdb.connection import Connection
+from faberdb.errors import HistoryRefused
+from faberdb.progress import Progress
+from faberdb.revision import Revision, Standing
+from faberdb.statements import Statement, parse_script
+from faberdb.tools import session_settings
+from faberdb.tools.prisma.failure import record_failure
+from faberdb.tools.prisma.stepwise import Stepwise
+from faberdb.tools.prisma.tracking import Attempt, TrackingTable, is_ours, new_id
+from faberdb.tools.simple_query import StatementFailed, send_script
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One revision about to run on one connection."""
+
+    conn: Connection
+    tracking: TrackingTable
+    revision: Revision
+    statements: tuple[Statement, ...]
+    budget: Budget
+    progress: Progress
+
+    def run(self) -> None:
+        """Run it, or finish what an attempt of ours left.
+
+        Raises:
+            RevisionFailed: a statement failed.
+            HistoryRefused: an earlier attempt left something that cannot be judged from here.
+        """
+        attempts = self.tracking.attempts(self.conn, self.revision.name)
+        if any(a.standing is Standing.APPLIED for a in attempts):
+            return
+        unfinished = attempts[-1] if attempts else None
+        if unfinished is not None:
+            self._check_resumable(unfinished)
+        if self._controls_transactions:
+            self._as_prisma()
+        elif all(s.transactional for s in self.statements):
+            if unfinished is not None:
+                # The row's end is in the script's own transaction: without it nothing was done.
+                self.tracking.roll_back(self.conn, self.revision.name)
+            self._in_one_transaction()
+        else:
+            self._stepwise(unfinished)
+
+    @property
+    def _controls_transactions(self) -> bool:
+        return any(s.transaction_control for s in self.statements)
+
+    def _check_resumable(self, attempt: Attempt) -> None:
+        if attempt.standing is Standing.FAILED:
+            why = "An earlier attempt failed and is not resolved."
+        elif not is_ours(attempt.id):
+            why = "Prisma itself began it and did not end; whether it is done cannot be seen from here."
+        elif self._controls_transactions:
+            why = "It begins or ends transactions itself, so some of it may be done."
+        else:
+            return
+        raise HistoryRefused(
+            f"The revision {self.revision.name!r} was begun before and cannot be continued.",
+            why=why,
+            next_step="faber-db rollback ENV takes its release back; or look at the database and settle it"
+            " with prisma migrate resolve",
+        )
+
+    # -- an ordinary script
+
+    def _in_one_transaction(self) -> None:
+        id_, count = new_id(), len(self.statements)
+        head = self._text(
+            sql.SQL("BEGIN; SET LOCAL synchronous_commit = off; {start}; COMMIT; BEGIN; {setup};\n").format(
+                # Its WAL comes before the script's, so it is durable when the script is.
+                start=self.tracking.start(id_, self.revision),
+                setup=self._setup(local=True),
+            )
+        )
+        restore = (
+            session_settings.restoration(self.conn) + sql.SQL("; ")
+            if session_settings.may_change_settings(self.statements)
+            else sql.SQL("")
+        )
+        tail = self._text(
+            sql.SQL("\n; {restore}{finish}; COMMIT").format(restore=restore, finish=self.tracking.finish(id_))
+        )
+        self.progress(f"running {self.revision.name}: {_counted(count)} in one transaction")
+        try:
+            send_script(self.conn, head + self.revision.script + tail)
+        except StatementFailed as failed:
+            line = _failed_line(failed, head, self.revision.script, self.statements)
+            raise self._failure(id_, failed.error, line) from None
+        self.progress(f"committed {self.revision.name}")
+
+    def _failure(self, id_: str, error: psycopg.Error, line: int | None) -> Exception:
+        _leave_transaction(self.conn)
+        return record_failure(self.conn, self.tracking, id_, self.revision, error, effects="none", line=line)
+
+    # -- a script with BEGIN and COMMIT of its own
+
+    def _as_prisma(self) -> None:
+        id_ = new_id()
+        restore = session_settings.restoration(self.conn)
+        self.conn.execute(self.tracking.start(id_, self.revision))
+        self.progress(
+            f"running {self.revision.name}: {_counted(len(self.statements))}, with its own transactions"
+        )
+        try:
+            self.conn.execute(self._setup(local=False))
+            send_script(self.conn, self.revision.script)
+            if self.conn.info.transaction_status != pq.TransactionStatus.IDLE:
+                raise StatementFailed(psycopg.errors.ActiveSqlTransaction("it leaves a transaction open"), 0)
+        except StatementFailed as failed:
+            _leave_transaction(self.conn, restore)
+            line = _failed_line(failed, "", self.revision.script, self.statements, before=0)
+            raise record_failure(
+                self.conn,
+                self.tracking,
+                id_,
+                self.revision,
+                failed.error,
+                effects="uncertain",
+                line=line,
+                done="It controls transactions itself, so what came before may have stayed.",
+            ) from None
+        self.conn.execute(restore)
+        self.conn.execute(self.tracking.finish(id_))
+        self.progress(f"finished {self.revision.name}")
+
+    # -- a script with statements outside transactions
+
+    def _stepwise(self, unfinished: Attempt | None) -> None:
+        id_ = unfinished.id if unfinished else new_id()
+        if unfinished is None:
+            self.conn.execute(self.tracking.start(id_, self.revision))
+        restore = session_settings.restoration(self.conn)
+        try:
+            Stepwise(
+                conn=self.conn,
+                tracking=self.tracking,
+                id=id_,
+                revision=self.revision,
+                statements=self.statements,
+                budget=self.budget,
+                progress=self.progress,
+            ).run(done=unfinished.steps if unfinished else 0, resumed=unfinished is not None)
+        finally:
+            _leave_transaction(self.conn, restore)
+        self.conn.execute(self.tracking.finish(id_))
+        self.progress(f"finished {self.revision.name}")
+
+    def _setup(self, *, local: bool) -> sql.Composed:
+        return session_settings.setup(
+            self.tracking.schema,
+            self.budget.lock_timeout_s,
+            self.budget.statement_timeout_s,
+            local=local,
+        )
+
+    def _text(self, composed: sql.Composable) -> str:
+        return composed.as_string(self.conn)
+
+
+def apply_revision(
+    conn: Connection, tracking: TrackingTable, revision: Revision, budget: Budget, progress: Progress
+) -> None:
+    """Run one revision and record it; see `Execution.run`."""
+    statements = parse_script(revision.script, source=revision.name)
+    Execution(
+        conn=conn,
+        tracking=tracking,
+        revision=revision,
+        statements=statements,
+        budget=budget,
+        progress=progress,
+    ).run()
+
+
+# BEGIN, SET, INSERT, COMMIT, BEGIN and three SETs come before an ordinary script's own statements.
+_BEFORE_SCRIPT = 8
+
+
+def _failed_line(
+    failed: StatementFailed,
+    head: str,
+    script: str,
+    statements: Sequence[Statement],
+    *,
+    before: int = _BEFORE_SCRIPT,
+) -> int | None:
+    if failed.position is not None:
+        place = failed.position - 1 - len(head)
+        return script.count("\n", 0, place) + 1 if 0 <= place <= len(script) else None
+    number = failed.done - before
+    return statements[number].line if 0 <= number < len(statements) else None
+
+
+def _leave_transaction(conn: Connection, restore: sql.Composed | None = None) -> None:
+    """Roll back what a failure left open, and put the session's settings back, where there is a session."""
+    if conn.closed:
+        return
+    try:
+        conn.rollback()
+        if restore is not None:
+            conn.execute(restore)
+    except psycopg.OperationalError:  # it is gone: the caller's next statement says so
+        return
+
+
+def _counted(count: int) -> str:
+    return f"{count} statement{'' if count == 1 else 's'}"

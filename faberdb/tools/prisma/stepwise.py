@@ -1,0 +1,128 @@
+"""A revision run one statement at a time, because one of them may not run inside a transaction.
+
+Each statement that may run in a transaction commits together with the row's count of statements done. For
+the others a crash leaves a doubt about one statement, which a look at the database settles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from faberdb.budget import Budget
+from faberdb.connection import Connection
+from faberdb.errors import HistoryRefused
+from faberdb.progress import Progress
+from faberdb.revision import Revision
+from faberdb.statements import Statement, concurrent_index
+from faberdb.tools import session_settings
+from faberdb.tools.concurrent_index import IndexState, drop_invalid_index
+from faberdb.tools.prisma.failure import connection_lost, record_failure
+from faberdb.tools.prisma.tracking import TrackingTable
+from faberdb.tools.simple_query import StatementFailed, send_script
+
+# Statements outside transactions that may simply run again.
+_REPEATABLE: Final = ("VACUUM", "REINDEX", "ALTER SYSTEM", "DISCARD")
+_SESSION: Final = ("SET", "RESET")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stepwise:
+    """One such revision, with its row already begun."""
+
+    conn: Connection
+    tracking: TrackingTable
+    id: str  # of the row
+    revision: Revision
+    statements: Sequence[Statement]
+    budget: Budget
+    progress: Progress
+
+    def run(self, *, done: int, resumed: bool) -> None:
+        """Run the statements after the first `done`.
+
+        Args:
+            done: statements that the row says are done.
+            resumed: whether an earlier attempt may have done the next one too.
+        """
+        self.conn.execute(
+            session_settings.setup(
+                self.tracking.schema,
+                self.budget.lock_timeout_s,
+                self.budget.statement_timeout_s,
+                local=False,
+            )
+        )
+        for number, statement in enumerate(self.statements):
+            if number < done:
+                if statement.verb in _SESSION:
+                    self.conn.execute(statement.text.encode())
+                continue
+            self._run_one(number, statement, in_doubt=resumed and number == done)
+
+    def _run_one(self, number: int, statement: Statement, *, in_doubt: bool) -> None:
+        label = f"statement {number + 1} of {len(self.statements)} ({statement.verb})"
+        self.progress(f"running {label}")
+        count = self.tracking.step(self.id, number + 1).as_string(self.conn)
+        try:
+            if statement.transactional:
+                send_script(self.conn, f"BEGIN; {statement.text}\n; {count}; COMMIT")
+            else:
+                self._outside_transaction(statement, in_doubt=in_doubt)
+                send_script(self.conn, count)
+        except StatementFailed as failed:
+            raise self._failure(number, statement, failed.error) from None
+        except psycopg.Error as error:
+            raise self._failure(number, statement, error) from None
+        self.progress(f"finished {label}")
+
+    def _outside_transaction(self, statement: Statement, *, in_doubt: bool) -> None:
+        index = concurrent_index(statement)
+        if index is not None:
+            state = drop_invalid_index(self.conn, index, schema=self.tracking.schema, progress=self.progress)
+            if in_doubt and state is IndexState.VALID:
+                self.progress(f"the index {index.name} was built by the earlier attempt")
+                return
+        elif in_doubt and self._is_done(statement):
+            return
+        # A concurrent build waits for every older transaction: its wait is bounded by its own budget.
+        self._set_lock_timeout(self.budget.statement_timeout_s)
+        send_script(self.conn, statement.text)
+        self._set_lock_timeout(self.budget.lock_timeout_s)
+
+    def _is_done(self, statement: Statement) -> bool:
+        if statement.verb.startswith(_REPEATABLE):
+            return False
+        if statement.verb == "DROP INDEX CONCURRENTLY":
+            names = list(statement.objects)
+            row = self.conn.execute("SELECT bool_and(to_regclass(n) IS NULL) FROM unnest(%s) n", (names,))
+            return bool((row.fetchone() or [False])[0])
+        raise HistoryRefused(
+            f"The revision {self.revision.name!r} was begun before and cannot be continued.",
+            why=f"Whether its {statement.verb} at line {statement.line} is done cannot be seen from here.",
+            next_step="look at the database, then settle the revision with prisma migrate resolve, or take"
+            " its release back with faber-db rollback ENV",
+        )
+
+    def _set_lock_timeout(self, seconds: float) -> None:
+        self.conn.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(f"{int(seconds * 1000)}ms")))
+
+    def _failure(self, number: int, statement: Statement, error: psycopg.Error) -> Exception:
+        if self.conn.closed:
+            return connection_lost(self.revision, error)
+        self.conn.rollback()
+        untouched = number == 0 and statement.transactional
+        return record_failure(
+            self.conn,
+            self.tracking,
+            self.id,
+            self.revision,
+            error,
+            effects="none" if untouched else "uncertain",
+            line=statement.line,
+            done=f"{number} of its {len(self.statements)} statements were done and stay.",
+        )
