@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -84,10 +85,21 @@ class PrefectApi:
         Raises:
             Refused: Prefect did not take the answer; it says 200 to that too, so the status is read.
         """
+        self._await_form(run)
         result = self._call("POST", f"/flow_runs/{run}/resume", {"run_input": dict(answer)})
         if result["status"] != "ACCEPT":
             reason = (result.get("details") or {}).get("reason", "")
             raise Refused(f"Prefect did not resume run {run}: {result['status']}.", why=str(reason))
+
+    def _await_form(self, run: str) -> None:
+        """Wait until the form is stored: Prefect shows the run as suspended a moment before that."""
+        state = self._call("GET", f"/flow_runs/{run}")["state"] or {}
+        keys = (state.get("state_details") or {}).get("run_input_keyset") or {}
+        deadline = time.monotonic() + _TIMEOUT_S
+        while "schema" in keys and time.monotonic() < deadline:
+            if self._response("GET", f"/flow_runs/{run}/input/{keys['schema']}").status_code == 200:
+                return
+            time.sleep(0.05)
 
     def cancel(self, run: str) -> None:
         """Ask a run to end."""

@@ -79,10 +79,7 @@ class DatabaseProperties:
             options["ICU_RULES"] = self.icu_rules
         if self.tablespace != "pg_default":
             options["TABLESPACE"] = self.tablespace
-        return [
-            sql.SQL("{} {}").format(sql.SQL(k), sql.Literal(v))  # type: ignore[arg-type] # keys are ours
-            for k, v in options.items()
-        ]
+        return [sql.SQL("{} {}").format(sql.SQL(k), sql.Literal(v)) for k, v in options.items()]
 
 
 def read_properties(conn: Connection, name: str) -> DatabaseProperties:
@@ -157,7 +154,7 @@ def _replace_grants(conn: Connection, name: str, now: Iterable[Grant], wanted: I
     for grant in wanted:
         conn.execute(
             sql.SQL("GRANT {} ON DATABASE {} TO {} {}").format(
-                sql.SQL(grant.privilege),  # type: ignore[arg-type] # a keyword that the server told us
+                sql.SQL(grant.privilege),
                 database,
                 _grantee(grant.grantee),
                 sql.SQL("WITH GRANT OPTION" if grant.grantable else ""),

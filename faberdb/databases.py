@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -128,18 +128,15 @@ def cannot_restore_beside(dsn: Dsn) -> str:
         if row is None:
             return f"the server has no database {dsn.database!r}"
         role, superuser, creates, owns, owner, settings, of_roles = row
-        if superuser:
-            return ""
-        if not creates:
-            return f"the role {role!r} may not create databases (ALTER ROLE ... CREATEDB)"
-        if not owns:
-            return f"the role {role!r} does not own the database {dsn.database!r}; {owner!r} does"
-        if settings:
-            return f"only a superuser may set {', '.join(settings)}, which the database has set"
-        if of_roles:
-            return f"the database has settings of other roles: {', '.join(of_roles)}"
         strangers = sessions_beyond_us(conn, dsn.database)
-        return f"the role {role!r} may not end sessions of {', '.join(strangers)}" if strangers else ""
+    reasons = {
+        f"the role {role!r} may not create databases (ALTER ROLE ... CREATEDB)": not creates,
+        f"the role {role!r} does not own the database {dsn.database!r}; {owner!r} does": not owns,
+        f"only a superuser may set {_listed(settings)}, which the database has set": settings,
+        f"the database has settings of other roles: {_listed(of_roles)}": of_roles,
+        f"the role {role!r} may not end sessions of {_listed(strangers)}": strangers,
+    }
+    return "" if superuser else next((why for why, holds in reasons.items() if holds), "")
 
 
 def sessions_beyond_us(conn: Connection, *names: str) -> tuple[str, ...]:
@@ -166,6 +163,10 @@ def require_fitting(name: str) -> None:
             why=f"PostgreSQL's names have 1 to {NAME_BYTES} bytes; this one has {len(name.encode())}.",
             next_step="choose a shorter name",
         )
+
+
+def _listed(names: Iterable[str] | None) -> str:
+    return ", ".join(names or ())
 
 
 def _enter(stack: contextlib.ExitStack, dsn: Dsn, purpose: str, timeout_s: float) -> Connection:

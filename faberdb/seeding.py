@@ -8,6 +8,7 @@ import psycopg
 
 from faberdb.connection import connect
 from faberdb.errors import BlockedByPolicy, Failed
+from faberdb.ledger import Kind
 from faberdb.progress import Progress
 from faberdb.project_commands import run_project_command
 from faberdb.target import Target
@@ -32,15 +33,18 @@ def seed_environment(target: Target, progress: Progress) -> dict[str, Any]:
     if config.sql is not None:
         progress(f"running {config.sql}")
         run_seed_script(target)
-        return {"seeded": config.sql}
-    run_project_command(
-        config.command or (),
-        target.dsn,
-        cwd=target.project.root,
-        timeout_s=config.timeout_seconds,
-        what="the seed command",
-    )
-    return {"seeded": "by command"}
+    else:
+        run_project_command(
+            config.command or (),
+            target.dsn,
+            cwd=target.project.root,
+            timeout_s=config.timeout_seconds,
+            what="the seed command",
+        )
+    # A seed may grant and create; what it leaves is what the environment is meant to be.
+    facts = {"seeded": config.sql or "by command", "fingerprint": target.fingerprint()}
+    target.ledger.append(Kind.ENVIRONMENT_SEEDED, release="", environment=target.name, body=facts)
+    return facts
 
 
 def run_seed_script(target: Target) -> None:

@@ -65,7 +65,7 @@ def permit_rollback(
 
 def _wait(asked: Asked) -> dict[str, str]:
     form = ApprovalForm.with_initial_data(description=asked.question)
-    answer = suspend_flow_run(wait_for_input=form, timeout=asked.timeout_s, key=f"approval-{asked.release}")
+    answer = suspend_flow_run(wait_for_input=form, timeout=asked.timeout_s, key=asked.key)
     return {k: str(v) for k, v in answer.model_dump(mode="json").items()}
 
 

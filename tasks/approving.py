@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +44,11 @@ class Asked:
     waiting: bool  # a person has to decide
     question: str  # Markdown for the person
     timeout_s: int
+
+    @property
+    def key(self) -> str:
+        """Names the suspension: stable over replays, and of the characters that Prefect's inputs take."""
+        return re.sub(r"[^a-z0-9]+", "-", f"approval-{self.release}".lower())
 
 
 NOTHING = Asked(release="", waiting=False, question="", timeout_s=0)

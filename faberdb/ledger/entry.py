@@ -27,6 +27,7 @@ class Kind(StrEnum):
     ROLLBACK_OPENED = "rollback.opened"
     RELEASE_CLOSED = "release.closed"
     SNAPSHOT_TAKEN = "snapshot.taken"
+    ENVIRONMENT_SEEDED = "environment.seeded"
     PHASE_BEGUN = "phase.begun"
     PHASE_ENDED = "phase.ended"
 

@@ -117,18 +117,14 @@ def newest_touching(ledger: Ledger, environment: str) -> Release | None:
 
 
 def last_fingerprint(ledger: Ledger, environment: str) -> str | None:
-    """The schema's fingerprint as the last finished release left it, or None before the first."""
-    for entry in ledger.entries(environment=environment, kind=Kind.RELEASE_CLOSED, newest_first=True):
-        found = entry.body.get("fingerprint")
-        if found:
-            return str(found)
-    return None
-
-
-def frozen_plan(ledger: Ledger, digest: str) -> Plan | None:
-    """The plan of a digest, as it was frozen first."""
-    found = ledger.entries(release=digest, kind=Kind.PLAN_FROZEN, limit=1)
-    return plan_from_json(found[0].body) if found else None
+    """The schema's fingerprint as the last release or seed left it, or None before the first."""
+    newest: Entry | None = None
+    for kind in (Kind.RELEASE_CLOSED, Kind.ENVIRONMENT_SEEDED):
+        for entry in ledger.entries(environment=environment, kind=kind, newest_first=True):
+            if entry.body.get("fingerprint"):
+                newest = entry if newest is None or entry.seq > newest.seq else newest
+                break
+    return str(newest.body["fingerprint"]) if newest else None
 
 
 def _fold(opened: Entry, entries: Sequence[Entry]) -> Release:

@@ -61,7 +61,7 @@ def rehearse(target: Target, plan: Plan, snapshot: str, progress: Progress) -> E
     progress(f"restoring a copy of {plan.database}")
     began = time.monotonic()
     restore_beside(
-        target.store, snapshot, copy, live=target.dsn, progress=progress, tracking=target.tool.tracking_tables
+        target.store, snapshot, copy, live=target.dsn, progress=progress
     )
     restored = time.monotonic() - began
     try:

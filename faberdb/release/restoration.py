@@ -40,8 +40,7 @@ def restore_as(target: Target, snapshot: str, name: str, progress: Progress) -> 
         snapshot,
         target.dsn.with_database(name),
         live=target.dsn,
-        progress=progress,
-        tracking=target.tool.tracking_tables,
+        progress=progress
     )
     return {
         "snapshot": snapshot,

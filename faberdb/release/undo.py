@@ -211,8 +211,7 @@ def restore_release(target: Target, release: Release) -> dict[str, Any]:
             snapshot,
             target.dsn.with_database(_restored_name(release)),
             live=target.dsn,
-            progress=progress,
-            tracking=target.tool.tracking_tables,
+            progress=progress
         )
         return {
             "snapshot": snapshot,

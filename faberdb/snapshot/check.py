@@ -1,56 +1,80 @@
-"""Whether a snapshot's files are what its manifest says."""
+"""Whether a snapshot's files are the ones that its manifest names, all of them and no other.
+
+Proof that a snapshot restores is more than this: see `faberdb.snapshot.proof`.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
-from faberdb.embedded import client_program
 from faberdb.errors import CommandFailed, SnapshotUnusable
-from faberdb.snapshot.manifest import Manifest
-from faberdb.snapshot.store import SnapshotStore
-from faberdb.subprocesses import run_program
+from faberdb.snapshot import programs
+from faberdb.snapshot.manifest import FileFacts, Manifest
+from faberdb.snapshot.store import MANIFEST, SnapshotStore
+
+DUMP: Final = "dump"  # the archive's folder within a snapshot
+SCHEMA: Final = "schema.json"  # the schema whose fingerprint the manifest has
 
 
 def check_files(store: SnapshotStore, id_: str) -> Manifest:
-    """Compare every file with its checksum and have `pg_restore` read the archive's contents.
+    """Read every byte of a snapshot, compare the checksums, and have `pg_restore` read the archive's listing.
 
     Raises:
-        SnapshotUnusable: names what is missing, truncated or changed.
+        SnapshotUnusable: missing, truncated, corrupt or mixed up; names the file.
     """
-    manifest, folder = store.manifest(id_), store.folder(id_)
-    for name, record in manifest.files.items():
-        _check_file(id_, folder / name, record.bytes, record.sha256)
-    foreign = {p.name for p in folder.iterdir()} - set(manifest.files)
-    if foreign:
-        raise SnapshotUnusable(
-            f"Snapshot {id_} holds files that are not its own: {', '.join(sorted(foreign))}.",
-            next_step="faber-db snapshots, and use another one",
-        )
+    manifest, folder = store.open(id_)
+    check_sizes(manifest, folder)
+    for name, facts in manifest.files.items():
+        if _sha256(folder / name) != facts.sha256:
+            raise _unusable(manifest, f"the file {name} is corrupt: its checksum is not the manifest's")
     try:
-        run_program(
-            [client_program("pg_restore"), "--list", folder],
-            timeout_s=120,
-            what=f"pg_restore --list of {id_}",
-        )
+        programs.listing(folder / DUMP)
     except CommandFailed as error:
-        raise SnapshotUnusable(f"The archive of snapshot {id_} cannot be read.", why=error.why) from error
+        raise _unusable(manifest, f"pg_restore cannot read the archive: {error.why}") from error
     return manifest
 
 
-def _check_file(id_: str, path: Path, size: int, sha256: str) -> None:
-    next_step = "faber-db snapshots, and use another one"
-    if not path.is_file():
-        raise SnapshotUnusable(f"Snapshot {id_} lacks its file {path.name}.", next_step=next_step)
-    found = path.stat().st_size
-    if found != size:
-        raise SnapshotUnusable(
-            f"The file {path.name} of snapshot {id_} has {found} bytes, and had {size} when it was taken.",
-            next_step=next_step,
-        )
+def check_sizes(manifest: Manifest, folder: Path) -> None:
+    """The quick look: each file is there with its size, and there is no other.
+
+    Raises:
+        SnapshotUnusable: names the first file that is missing, truncated or foreign.
+    """
+    there = {n: (folder / n).stat().st_size for n in _names(folder)}
+    for name, facts in manifest.files.items():
+        if name not in there:
+            raise _unusable(manifest, f"the file {name} is missing")
+        if there[name] != facts.bytes:
+            raise _unusable(manifest, f"the file {name} has {there[name]} bytes instead of {facts.bytes}")
+    foreign = sorted(set(there) - set(manifest.files))
+    if foreign:
+        raise _unusable(manifest, f"the file {foreign[0]} does not belong to it")
+
+
+def measure(folder: Path) -> Mapping[str, FileFacts]:
+    """The size and checksum of every file that was written, for the manifest."""
+    return {
+        name: FileFacts(bytes=(folder / name).stat().st_size, sha256=_sha256(folder / name))
+        for name in _names(folder)
+    }
+
+
+def _names(folder: Path) -> list[str]:
+    files = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
+    return sorted(n for n in files if n != MANIFEST)
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise SnapshotUnusable(
-                f"The file {path.name} of snapshot {id_} is corrupt: its checksum differs.",
-                next_step=next_step,
-            )
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unusable(manifest: Manifest, why: str) -> SnapshotUnusable:
+    return SnapshotUnusable(
+        f"The snapshot {manifest.id!r} of {manifest.environment} cannot be used.",
+        why=why[0].upper() + why[1:] + ".",
+        next_step=f"choose another: faber-db snapshots {manifest.environment}",
+    )

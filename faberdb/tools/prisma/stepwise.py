@@ -124,5 +124,5 @@ class Stepwise:
             error,
             effects="none" if untouched else "uncertain",
             line=statement.line,
-            done=f"{number} of its {len(self.statements)} statements were done and stay.",
+            done=f"{number} of its {len(self.statements)} statements were done and stay." if number else "",
         )

@@ -1,0 +1,39 @@
+"""The mark on a database that a restore made: the database's comment says of which snapshot, and whether done.
+
+A process that died leaves the mark, and the next one knows what it found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from faberdb.connection import Connection
+from faberdb.database_properties import set_comment
+
+_RESTORING = "faber-db restoring "
+_RESTORED = "faber-db restored "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What a restore wrote on its database."""
+
+    snapshot: str
+    done: bool
+
+
+def read_mark(conn: Connection, name: str) -> Mark | None:
+    """The mark of a database, or None where it has none or is not there."""
+    row = conn.execute(
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", (name,)
+    ).fetchone()
+    comment = (row[0] if row else None) or ""
+    for head, done in ((_RESTORING, False), (_RESTORED, True)):
+        if comment.startswith(head):
+            return Mark(snapshot=comment.removeprefix(head), done=done)
+    return None
+
+
+def set_mark(conn: Connection, name: str, mark: Mark) -> None:
+    """Write the mark; a database has one."""
+    set_comment(conn, name, (_RESTORED if mark.done else _RESTORING) + mark.snapshot)
