@@ -90,7 +90,7 @@ class Project:
         """The tool's schema file or folder, None where the project has none."""
         named = self.config.migrations.schema_file
         candidates = [named] if named else ["prisma/schema.prisma", "prisma", "schema.prisma"]
-        return next((self.root / c for c in candidates if (self.root / c).exists()), None)
+        return next((self.root / c for c in candidates if _is_schema(self.root / c)), None)
 
     @property
     def snapshots_directory(self) -> Path:
@@ -180,6 +180,11 @@ class Project:
             connection_block=section.connection_block,
             policy=policy_for(self.config, name),
         )
+
+
+def _is_schema(path: Path) -> bool:
+    """A schema's file, or a folder that has one; `prisma/` is there for its migrations too."""
+    return path.is_file() or (path.is_dir() and any(path.rglob("*.prisma")))
 
 
 def _upper(name: str) -> str:

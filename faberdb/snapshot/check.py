@@ -33,7 +33,7 @@ def check_files(store: SnapshotStore, id_: str) -> Manifest:
     try:
         programs.listing(folder / DUMP)
     except CommandFailed as error:
-        raise _unusable(manifest, f"pg_restore cannot read the archive: {error.why}") from error
+        raise _unusable(manifest, f"the archive cannot be read: {error.why}") from error
     return manifest
 
 

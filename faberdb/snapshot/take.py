@@ -68,8 +68,9 @@ def take_snapshot(
     ):
         _require_readable(conn, client)
         _require_space(conn, store, dsn)
+        _let_idle(conn, deadline)
         with conn.transaction(), _written(store, request.id) as folder:
-            frozen = _freeze(conn, deadline)
+            frozen = _freeze(conn)
             progress("counting rows and reading the schema")
             seen = _see(conn, request)
             progress(f"dumping {sum(seen.rows.values())} rows of {len(seen.rows)} tables")
@@ -130,15 +131,20 @@ def _require_space(conn: Connection, store: SnapshotStore, dsn: Dsn) -> None:
         )
 
 
-def _freeze(conn: Connection, deadline: float) -> str:
-    """Fix what is seen, for us and for pg_dump; the name of the exported snapshot."""
-    conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    # The exporting session idles while pg_dump works, and the snapshot is gone if it is ended for that.
-    bound = str(int((_left(deadline) + 60) * 1000))
+def _let_idle(conn: Connection, deadline: float) -> None:
+    """The exporting session idles while pg_dump works, and the snapshot is gone if it is ended for that.
+
+    Set before the transaction begins: `transaction_timeout` cannot be prolonged inside one.
+    """
     names = ["idle_in_transaction_session_timeout"]
     names += ["transaction_timeout"] if conn.info.server_version >= 170000 else []
     for name in names:
-        conn.execute("SELECT set_config(%s, %s, true)", (name, bound))
+        conn.execute("SELECT set_config(%s, %s, false)", (name, str(int((_left(deadline) + 60) * 1000))))
+
+
+def _freeze(conn: Connection) -> str:
+    """Fix what is seen, for us and for pg_dump; the name of the exported snapshot."""
+    conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     row = conn.execute("SELECT pg_export_snapshot()").fetchone()
     assert row is not None
     return str(row[0])

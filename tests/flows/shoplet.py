@@ -17,6 +17,7 @@ from faberdb.release.approval import Decision, Vote
 from faberdb.release.opening import open_release, plan_target
 from faberdb.release.permission import ask_approval, cast_vote
 from faberdb.release.record import Release, newest_release, read_release
+from faberdb.risk import CONFIRMATION_PHRASE
 from faberdb.target import open_target
 from faberdb.tools import open_tool
 
@@ -84,9 +85,13 @@ class Shoplet:
             plan = plan_target(target, requester="Priya")
             release = open_release(target, plan)
             ask_approval(target, release)
-            cast_vote(
-                target, release, Vote(digest=release.digest, decision=Decision.APPROVE, approver=approver)
+            vote = Vote(
+                digest=release.digest,
+                decision=Decision.APPROVE,
+                approver=approver,
+                phrase=CONFIRMATION_PHRASE,
             )
+            cast_vote(target, release, vote)
             return read_release(target.ledger, release.id)
 
     def newest(self) -> Release:

@@ -23,7 +23,7 @@ from faberdb.databases import (
 from faberdb.dsn import Dsn
 from faberdb.errors import Refused
 
-STRANGE = 't_Ünï"code; DROP TABLE x = \'1\''
+STRANGE = "t_Ünï\"code; DROP TABLE x = '1'"
 
 
 @pytest.fixture

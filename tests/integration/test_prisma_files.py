@@ -58,7 +58,7 @@ def test_the_checksum_is_of_the_files_bytes(folder: Path) -> None:
 
 def test_a_folder_without_a_script_is_refused_as_prisma_does(folder: Path) -> None:
     (folder / "20260101_a").mkdir()
-    with pytest.raises(HistoryRefused, match="'20260101_a' has no migration.sql") as caught:
+    with pytest.raises(HistoryRefused, match=r"'20260101_a' has no migration\.sql") as caught:
         prisma(folder).revisions()
     assert "P3015" in caught.value.why
 

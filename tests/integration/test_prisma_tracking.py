@@ -68,7 +68,9 @@ def test_the_table_is_the_one_that_prisma_creates(database: Connection, tool: Pr
         ("started_at", "timestamp with time zone", None, "NO", "now()"),
         ("applied_steps_count", "integer", None, "NO", "0"),
     ]
-    key = database.execute("SELECT conname FROM pg_constraint WHERE contype = 'p'").fetchall()
+    key = database.execute(
+        "SELECT conname FROM pg_constraint WHERE conrelid = '_prisma_migrations'::regclass AND contype = 'p'"
+    ).fetchall()
     assert key == [("_prisma_migrations_pkey",)]
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,7 +14,7 @@ __all__ = ["roles"]
 
 
 @pytest.fixture
-def filled(fresh_database: Dsn) -> Iterator[Dsn]:
+def filled(fresh_database: Dsn) -> Dsn:
     with connect(fresh_database, purpose="tests") as conn:
         conn.execute("""
             CREATE SCHEMA "Ünï"; CREATE TABLE "Ünï"."co""de; DROP TABLE x" (a int);
@@ -29,7 +29,7 @@ def filled(fresh_database: Dsn) -> Iterator[Dsn]:
             CREATE UNLOGGED TABLE unlogged (a int); INSERT INTO unlogged VALUES (1);
             CREATE VIEW v AS TABLE plain;
         """)
-    yield fresh_database
+    return fresh_database
 
 
 def test_every_row_is_counted_once_where_it_is_stored(filled: Dsn) -> None:
@@ -74,9 +74,7 @@ def test_more_tables_than_one_statement_takes_are_counted(fresh_database: Dsn) -
     assert set(counts.values()) == {1}
 
 
-def test_rows_that_a_policy_hides_are_not_silently_left_out(
-    filled: Dsn, roles: Callable[[str], Dsn]
-) -> None:
+def test_rows_that_a_policy_hides_are_not_silently_left_out(filled: Dsn, roles: Callable[[str], Dsn]) -> None:
     reader = roles("").with_database(filled.database)
     with connect(filled, purpose="tests") as conn:
         conn.execute('GRANT USAGE ON SCHEMA "Ünï" TO PUBLIC')

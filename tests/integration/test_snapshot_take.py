@@ -1,21 +1,23 @@
 from __future__ import annotations
 
+import dataclasses
+import gzip
 import hashlib
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from faberdb.catalog import read_schema
 from faberdb.connection import connect, run
 from faberdb.dsn import Dsn
 from faberdb.errors import Refused, ServerUnreachable, SnapshotUnusable, Transient
-from faberdb.snapshot import take
+from faberdb.snapshot import programs, take
 from faberdb.snapshot.check import check_files
+from faberdb.snapshot.manifest import FileFacts
 from faberdb.snapshot.request import SnapshotRequest
 from faberdb.snapshot.store import LocalStore
 from faberdb.snapshot.take import take_snapshot
@@ -44,14 +46,14 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 @pytest.fixture
-def shop(fresh_database: Dsn) -> Iterator[Dsn]:
+def shop(fresh_database: Dsn) -> Dsn:
     with connect(fresh_database, purpose="tests") as conn:
         conn.execute("""
             CREATE TABLE orders (id bigserial PRIMARY KEY, note text);
             INSERT INTO orders (note) SELECT md5(i::text) FROM generate_series(1, 2000) AS i;
             CREATE TABLE _prisma_migrations (id text); INSERT INTO _prisma_migrations VALUES ('x');
         """)
-    yield fresh_database
+    return fresh_database
 
 
 def test_the_manifest_says_what_was_taken(shop: Dsn, store: LocalStore) -> None:
@@ -129,10 +131,6 @@ def test_the_counts_are_those_of_the_dump_while_others_write(shop: Dsn, store: L
 
 
 def rows_dumped(store: LocalStore, id_: str, table: str) -> int:
-    import gzip
-
-    from faberdb.snapshot import programs
-
     folder = store.open(id_)[1] / "dump"
     line = next(x for x in programs.listing(folder).splitlines() if f" TABLE DATA public {table} " in x)
     data = gzip.decompress((folder / f"{line.split(';')[0]}.dat.gz").read_bytes())
@@ -149,7 +147,7 @@ def test_a_session_that_may_not_idle_in_a_transaction_is_not_ended_while_it_expo
     check_files(store, "rel-1-before")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class SmallStore(LocalStore):
     """A store that says it has almost no room."""
 
@@ -157,7 +155,7 @@ class SmallStore(LocalStore):
         return 1_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class BoastfulStore(LocalStore):
     """A store that says it has room for everything."""
 
@@ -190,8 +188,6 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_no_half_snapshot(shop: Dsn, s
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    import subprocess
-
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -204,7 +200,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_newer_server_than_our_pg_dump_is_refused(shop: Dsn) -> None:
-    with connect(shop, purpose="tests") as conn, pytest.raises(Refused, match=r"newer than our pg_dump 12\.9"):
+    with (
+        connect(shop, purpose="tests") as conn,
+        pytest.raises(Refused, match=r"newer than our pg_dump 12\.9"),
+    ):
         take._require_readable(conn, "12.9")
 
 
@@ -263,7 +262,9 @@ def test_a_damaged_file_is_refused_by_name(
 ) -> None:
     take_snapshot(shop, store, request())
     folder = store.root / "rel-1-before" / "dump"
-    path = folder / file if file == "toc.dat" else max(folder.glob("*.dat.gz"), key=lambda p: p.stat().st_size)
+    path = (
+        folder / file if file == "toc.dat" else max(folder.glob("*.dat.gz"), key=lambda p: p.stat().st_size)
+    )
     damage(path)
     with pytest.raises(SnapshotUnusable, match=f"dump/{path.name} {told}|dump/{path.name} has .*{told}"):
         check_files(store, "rel-1-before")
@@ -272,17 +273,13 @@ def test_a_damaged_file_is_refused_by_name(
 def test_an_archive_that_pg_restore_cannot_read_is_refused_though_its_checksums_hold(
     shop: Dsn, store: LocalStore
 ) -> None:
-    import dataclasses
-
-    from faberdb.snapshot.manifest import FileFacts
-
     manifest = take_snapshot(shop, store, request())
     folder = store.root / manifest.id
     (folder / "dump" / "toc.dat").write_bytes(b"no archive")
     facts = FileFacts(bytes=10, sha256=hashlib.sha256(b"no archive").hexdigest())
     forged = dataclasses.replace(manifest, files={**manifest.files, "dump/toc.dat": facts})
     (folder / "manifest.json").write_text(forged.to_json())
-    with pytest.raises(SnapshotUnusable, match="pg_restore cannot read the archive"):
+    with pytest.raises(SnapshotUnusable, match="The archive cannot be read"):
         check_files(store, manifest.id)
 
 
@@ -292,8 +289,6 @@ def test_a_missing_snapshot_is_refused_by_name(store: LocalStore) -> None:
 
 
 def test_no_secret_is_in_a_processes_arguments_or_in_the_snapshot(shop: Dsn, store: LocalStore) -> None:
-    import dataclasses
-
     secret = dataclasses.replace(shop, password="hunter2")
     with connect(shop, purpose="tests") as conn:
         conn.execute("SET client_min_messages = error")
@@ -311,10 +306,6 @@ def test_no_secret_is_in_a_processes_arguments_or_in_the_snapshot(shop: Dsn, sto
         assert file.is_dir() or b"hunter" not in file.read_bytes()
 
 
-def test_a_connection_that_is_refused_is_said_as_it_is(shop: Dsn, store: LocalStore) -> None:
-    import dataclasses
-
+def test_a_server_that_does_not_answer_is_said_to_be_away(shop: Dsn, store: LocalStore) -> None:
     with pytest.raises(ServerUnreachable):
         take_snapshot(dataclasses.replace(shop, port=1), store, request())
-    with connect(shop, purpose="tests") as conn, pytest.raises(psycopg.errors.UndefinedTable):
-        conn.execute("SELECT 1 FROM nothing_was_created")

@@ -40,8 +40,8 @@ def test_a_manifest_comes_back_from_its_json() -> None:
 def test_equal_manifests_have_equal_text() -> None:
     turned = dataclasses.replace(
         MANIFEST,
-        row_counts=dict(reversed(MANIFEST.row_counts.items())),
-        files=dict(reversed(MANIFEST.files.items())),
+        row_counts=dict(reversed(list(MANIFEST.row_counts.items()))),
+        files=dict(reversed(list(MANIFEST.files.items()))),
     )
     assert turned.to_json() == MANIFEST.to_json()
 
