@@ -12,6 +12,7 @@ from faberdb.ledger import Kind
 from faberdb.plan import Plan
 from faberdb.progress import Progress
 from faberdb.release.journal import Journal
+from faberdb.release.lock import require_lock
 from faberdb.release.opening import plan_target
 from faberdb.release.permission import require_permission
 from faberdb.release.record import Release
@@ -139,6 +140,7 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
     """
     if target.environment.policy.approval:
         require_permission(target, release)  # law 2, however the call came here
+    require_lock(target.dsn, release.id)
     if release.plan.snapshot and not (release.done("snapshot") or {}).get("snapshot"):
         raise SnapshotUnusable(
             f"Release {release.id} has no snapshot, and its undo needs one; nothing was run.",

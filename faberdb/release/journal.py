@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import psycopg
 
-from faberdb.errors import FaberError, Failed, ServerUnreachable
+from faberdb.errors import FaberError
 from faberdb.ledger import Entry, Kind, Ledger
 from faberdb.progress import Progress
+from faberdb.server_errors import explain
 
 _NOTE_EVERY_S = 0.2  # notes are for people watching; each costs the ledger a commit
 
@@ -73,7 +74,7 @@ class Journal:
         try:
             outcome = dict(do(lambda note: self._note(step, note)))
         except psycopg.Error as error:
-            failure = _explain(step, error)
+            failure = explain(error, f"The database failed in the step {step!r}.")
             self._fail(step, failure)
             raise failure from error
         except FaberError as error:
@@ -117,20 +118,6 @@ class Journal:
     def _tell(self, step: str, stage: Stage, note: str = "") -> None:
         for listener in LISTENERS:
             listener(Moment(release=self.release, step=step, stage=stage, note=note))
-
-
-def _explain(step: str, error: psycopg.Error) -> FaberError:
-    if isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:3] in {"08", "080", "57P"}:
-        return ServerUnreachable(
-            f"The database went away in the step {step!r}.",
-            why=_first_line(error),
-            next_step="the same command continues the release once the server answers; nothing is lost",
-        )
-    return Failed(
-        f"The database failed in the step {step!r}.",
-        why=_first_line(error),
-        next_step="faber-db status shows what stands",
-    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -11,13 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
+
 from faberdb.connection import Connection, connect
 from faberdb.databases import maintenance_dsn
 from faberdb.dsn import Dsn
-from faberdb.errors import EnvironmentBusy
+from faberdb.errors import EnvironmentBusy, ServerUnreachable
 
 _PATIENCE_S = 3.0  # a killed holder's session may need a moment to end
-_held: dict[int, str] = {}  # this process's own, so that a release's rollback may run inside it
+_held: dict[int, tuple[str, Connection]] = {}  # this process's own: a release's rollback runs inside it
 
 
 @contextmanager
@@ -28,16 +30,37 @@ def hold_environment(dsn: Dsn, holder: str) -> Iterator[None]:
         EnvironmentBusy: another release holds it; names the session.
     """
     key = _key(dsn.database)
-    if _held.get(key) == holder:
+    if key in _held and _held[key][0] == holder:
         yield
         return
     with connect(maintenance_dsn(dsn), purpose=holder) as conn:
         _acquire(conn, key, dsn)
-        _held[key] = holder
+        mine = _held[key] = (holder, conn)
         try:
             yield
         finally:
-            del _held[key]
+            if _held.get(key) is mine:
+                del _held[key]
+
+
+def require_lock(dsn: Dsn, holder: str) -> None:
+    """Pass only while this process holds the lock for this release; asked before each effect.
+
+    Raises:
+        ServerUnreachable: it does not, as when the lock's session was ended; another release may be at work.
+    """
+    lost = ServerUnreachable(
+        f"The release lock on {dsn.database!r} is not held by {holder}; nothing more was done.",
+        why="Its session ended, or the step was called outside of a release.",
+        next_step="the same command takes it again and continues",
+    )
+    mine = _held.get(_key(dsn.database))
+    if mine is None or mine[0] != holder:
+        raise lost
+    try:
+        mine[1].execute("SELECT 1")
+    except psycopg.OperationalError:
+        raise lost from None
 
 
 def lock_holder(dsn: Dsn) -> str:

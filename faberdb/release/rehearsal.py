@@ -60,9 +60,7 @@ def rehearse(target: Target, plan: Plan, snapshot: str, progress: Progress) -> E
     copy = target.dsn.with_database(_copy_name(plan))
     progress(f"restoring a copy of {plan.database}")
     began = time.monotonic()
-    restore_beside(
-        target.store, snapshot, copy, live=target.dsn, progress=progress
-    )
+    restore_beside(target.store, snapshot, copy, live=target.dsn, progress=progress)
     restored = time.monotonic() - began
     try:
         evidence = _run(target, plan, copy, snapshot, restored, progress)

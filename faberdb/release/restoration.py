@@ -36,11 +36,7 @@ def restore_as(target: Target, snapshot: str, name: str, progress: Progress) -> 
             next_step=f"faber-db restore {target.name} --from {snapshot} --as ANOTHER_NAME",
         )
     proof = restore_beside(
-        target.store,
-        snapshot,
-        target.dsn.with_database(name),
-        live=target.dsn,
-        progress=progress
+        target.store, snapshot, target.dsn.with_database(name), live=target.dsn, progress=progress
     )
     return {
         "snapshot": snapshot,

@@ -17,6 +17,7 @@ from faberdb.ledger import Kind
 from faberdb.plan import UndoWay
 from faberdb.progress import Progress
 from faberdb.release.execution import journal_of, take_environment_snapshot
+from faberdb.release.lock import require_lock
 from faberdb.release.opening import close_release
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.release.verification import environment_health
@@ -211,7 +212,7 @@ def restore_release(target: Target, release: Release) -> dict[str, Any]:
             snapshot,
             target.dsn.with_database(_restored_name(release)),
             live=target.dsn,
-            progress=progress
+            progress=progress,
         )
         return {
             "snapshot": snapshot,
@@ -245,6 +246,7 @@ def count_later_rows(target: Target, release: Release) -> dict[str, Any]:
 
 def swap_back(target: Target, release: Release) -> dict[str, Any]:
     """Exchange the names: the restored database goes live, the failed one is set aside."""
+    require_lock(target.dsn, release.id)
 
     def swap(progress: Progress) -> Mapping[str, Any]:
         aside = _aside_name(release)

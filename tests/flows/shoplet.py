@@ -15,7 +15,13 @@ from faberdb.progress import silent
 from faberdb.provisioning import create_environment_database
 from faberdb.release.approval import Decision, Vote
 from faberdb.release.opening import open_release, plan_target
-from faberdb.release.permission import ask_approval, cast_vote
+from faberdb.release.permission import (
+    ask_approval,
+    ask_rollback,
+    cast_rollback_vote,
+    cast_vote,
+    rollback_digest,
+)
 from faberdb.release.record import Release, newest_release, read_release
 from faberdb.risk import CONFIRMATION_PHRASE
 from faberdb.target import open_target
@@ -93,6 +99,14 @@ class Shoplet:
             )
             cast_vote(target, release, vote)
             return read_release(target.ledger, release.id)
+
+    def agree_to_rollback(self, release: Release, approver: str = "Morgan") -> None:
+        """Ask, and have it agreed to, that a finished release is taken back."""
+        with open_target(self.root, "production") as target:
+            record = read_release(target.ledger, release.id)
+            ask_rollback(target, record, requester="Priya", cause="test")
+            vote = Vote(digest=rollback_digest(record), decision=Decision.APPROVE, approver=approver)
+            cast_rollback_vote(target, record, vote)
 
     def newest(self) -> Release:
         with open_target(self.root, "production") as target:

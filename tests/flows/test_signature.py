@@ -25,7 +25,6 @@ _MOMENTS = [f"{step}:{stage}:1" for step in _RELEASE_STEPS for stage in ("intend
 ]
 _UNDO_STEPS = (
     "choose undo",
-    "safety snapshot",
     "restore beside",
     "swap",
     "count later rows",

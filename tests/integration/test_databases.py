@@ -49,6 +49,7 @@ def roles(server: Dsn) -> Iterator[Callable[[str], Dsn]]:
                 run(conn, "ALTER DATABASE {d} OWNER TO {o}", d=database, o=server.user)
             for (database,) in conn.execute("SELECT datname FROM pg_database WHERE datname LIKE 't\\_%'"):
                 with connect(server.with_database(database), purpose="tests") as inside:
+                    inside.execute("SET default_transaction_read_only = off")  # one may be set aside
                     run(inside, "DROP OWNED BY {r}", r=name)
             run(conn, "DROP OWNED BY {r}", r=name)
             run(conn, "DROP ROLE {r}", r=name)

@@ -13,8 +13,15 @@ import pytest
 
 from faberdb.connection import connect, run
 from faberdb.database_properties import allow_connections, read_properties, set_comment
-from faberdb.databases import database_exists, drop_database, list_databases, maintenance
+from faberdb.databases import (
+    database_exists,
+    drop_database,
+    ensure_database,
+    list_databases,
+    maintenance,
+)
 from faberdb.dsn import Dsn
+from faberdb.embedded import start_server, stop_server
 from faberdb.errors import CompensationFailed, Refused, Transient
 from faberdb.swap import SwapState, probe_swap, swap_in
 from tests.integration.test_databases import roles
@@ -198,14 +205,10 @@ def test_a_role_that_may_not_end_sessions_is_refused_before_anything_happens(
         for name in (pair.live.database, pair.restored):
             run(conn, "ALTER DATABASE {n} OWNER TO {o}", n=name, o=owner.user)
     ours = Pair(live=owner.with_database(pair.live.database), restored=pair.restored, aside=pair.aside)
-    with (
-        connect(other.with_database(pair.live.database), purpose="an application") as session,
-        pytest.raises(Refused, match="may not be ended by our role"),
-    ):
-        try:
+    with connect(other.with_database(pair.live.database), purpose="an application") as session:
+        with pytest.raises(Refused, match="may not be ended by our role"):
             ours.swap()
-        finally:
-            assert session.execute("SELECT 1").fetchone() == (1,)
+        assert session.execute("SELECT 'still here'").fetchone()
     ours.swap()
     pair.assert_exchanged()
 
@@ -260,15 +263,38 @@ def test_a_name_that_the_server_would_cut_is_refused(pair: Pair) -> None:
         swap_in(pair.live, restored=pair.restored, aside="x" * 64)
 
 
-def test_a_prepared_transaction_is_named_and_nothing_changes(pair: Pair, server: Dsn) -> None:
-    with connect(server, purpose="tests") as conn:
-        row = conn.execute("SHOW max_prepared_transactions").fetchone()
-    if row == ("0",):
-        pytest.skip("this server takes no prepared transactions")
-    with connect(pair.live, purpose="tests") as conn:
-        conn.execute("BEGIN; INSERT INTO marker VALUES ('later'); PREPARE TRANSACTION 'left'")
-    with pytest.raises(Transient, match="prepared transaction 'left'"):
-        pair.swap(patience_s=0.1)
+PREPARING = """
+import sys
+from pathlib import Path
+from faberdb.connection import connect
+from faberdb.embedded import start_server, stop_server
+
+home = Path(sys.argv[1])
+with connect(start_server(home), purpose="tests") as conn:
+    conn.execute("ALTER SYSTEM SET max_prepared_transactions = 5")
+stop_server(home)
+"""
+
+
+def test_a_prepared_transaction_is_named_and_nothing_changes(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, "-c", PREPARING, str(tmp_path)], check=True, timeout=60, cwd=root)
+    live = start_server(tmp_path).with_database("live")
+    try:
+        for name in ("live", "restored"):
+            ensure_database(live.with_database(name))
+        with connect(live, purpose="tests") as conn:
+            conn.execute("CREATE TABLE t (a int)")
+            conn.execute("BEGIN")
+            conn.execute("INSERT INTO t VALUES (1)")
+            conn.execute("PREPARE TRANSACTION 'left by somebody'")
+        with pytest.raises(Transient, match="prepared transaction 'left by somebody'"):
+            swap_in(live, restored="restored", aside="aside", patience_s=0.1)
+        with connect(live, purpose="tests") as conn:
+            conn.execute("COMMIT PREPARED 'left by somebody'")
+        swap_in(live, restored="restored", aside="aside")
+    finally:
+        stop_server(tmp_path)
 
 
 # A process of its own, killed at its n-th note.

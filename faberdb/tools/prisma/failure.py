@@ -7,7 +7,7 @@ from typing import Final, Literal
 import psycopg
 
 from faberdb.connection import Connection
-from faberdb.errors import RevisionFailed
+from faberdb.errors import FaberError, RevisionFailed, ServerUnreachable
 from faberdb.revision import Revision
 from faberdb.tools.prisma.tracking import TrackingTable, prisma_logs
 
@@ -29,7 +29,7 @@ def record_failure(
     effects: Effects,
     line: int | None,
     done: str = "",
-) -> RevisionFailed:
+) -> FaberError:
     """Write the failure into the row where the connection still allows it, and make the error to raise.
 
     Args:
@@ -63,14 +63,16 @@ def record_failure(
     )
 
 
-def connection_lost(revision: Revision, error: psycopg.Error) -> RevisionFailed:
-    """The server or the way to it went away in the middle; the tracking table knows more when it is back."""
-    return RevisionFailed(
+def connection_lost(revision: Revision, error: psycopg.Error) -> ServerUnreachable:
+    """The server or the way to it went away in the middle.
+
+    Nothing is decided by that: the tracking table knows more when the server is back, and applying the
+    revision again asks it.
+    """
+    return ServerUnreachable(
         f"The connection was lost while the revision {revision.name!r} ran.",
         why=str(error).strip().splitlines()[0] if str(error).strip() else "",
         next_step="run the same command again: it asks the database whether the revision is done",
-        revision=revision.name,
-        effects="uncertain",
     )
 
 
