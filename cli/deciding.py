@@ -11,7 +11,7 @@ from deployments.stack import find_prefect
 from faberdb.errors import FaberError
 from faberdb.project import load_project
 from faberdb.release.approval import Decision, Vote
-from faberdb.release.permission import cast_rollback_vote, cast_vote, rollback_digest
+from faberdb.release.permission import cast_rollback_vote, cast_vote, rollback_digest, rollback_run
 from faberdb.release.record import read_release
 from faberdb.target import open_project_ledger
 
@@ -44,7 +44,8 @@ def decide(
             phrase=answer["phrase"],
         )
         (cast_rollback_vote if rollback else cast_vote)(target, record, vote)
-    resumed = _resume(project.home, record.run, answer | {"approver": approver})
+        run = rollback_run(target, record) if rollback else record.run
+    resumed = _resume(project.home, run, answer | {"approver": approver})
     verb = "approved" if vote.decision is Decision.APPROVE else "rejected"
     text = f"{release} is {verb} by {approver}; the ledger has it. {resumed}"
     show(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from faberdb.budget import Budget
 from faberdb.catalog import read_schema
 from faberdb.connection import Connection, connect
-from faberdb.databases import drop_database, ensure_database
+from faberdb.databases import drop_database, ensure_database, fitting_name
 from faberdb.dsn import Dsn
 from faberdb.errors import HistoryRefused
 from faberdb.progress import Progress
@@ -42,7 +42,7 @@ def find_baseline(
     """
     with connect(dsn, purpose="recognise") as conn:
         wanted = read_schema(conn, leave_out=tool.tracking_tables).fingerprint
-    scratch = dsn.with_database(f"{dsn.database[:40]}_recognise_{secrets.token_hex(4)}")
+    scratch = dsn.with_database(fitting_name(dsn.database, f"_recognise_{secrets.token_hex(4)}"))
     ensure_database(scratch)
     try:
         with connect(scratch, purpose="recognise") as conn:

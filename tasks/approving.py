@@ -98,7 +98,7 @@ def ask_for_rollback(
         else:
             record = undo.find_release(target, release)
         undo.check_can_roll_back(target, record)
-        waiting = permission.ask_rollback(target, record, requester=requester, cause=cause)
+        waiting = permission.ask_rollback(target, record, requester=requester, cause=cause, run=run)
         return Asked(
             release=record.id,
             waiting=waiting,

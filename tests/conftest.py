@@ -13,6 +13,8 @@ from faberdb.connection import connect, run
 from faberdb.dsn import Dsn
 from faberdb.embedded import start_server, stop_server
 
+pytest_plugins = ["tests.prefect_stack"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

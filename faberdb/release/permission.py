@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from faberdb.canonical import digest_of
 from faberdb.errors import ApprovalPending, NotApproved
-from faberdb.ledger import Kind
+from faberdb.ledger import Entry, Kind
 from faberdb.plan import ApprovalLevel
 from faberdb.policy import Autonomy, asks
 from faberdb.release.approval import Decision, Verdict, Vote, check_vote, tally, vote_from_json
@@ -113,7 +113,7 @@ def rollback_needs_person(target: Target, release: Release) -> bool:
     return target.environment.policy.approval and own_change
 
 
-def ask_rollback(target: Target, release: Release, *, requester: str, cause: str) -> bool:
+def ask_rollback(target: Target, release: Release, *, requester: str, cause: str, run: str = "") -> bool:
     """Ask a person whether a finished release may be taken back; whether nobody has answered yet."""
     if not rollback_needs_person(target, release):
         return False
@@ -124,10 +124,16 @@ def ask_rollback(target: Target, release: Release, *, requester: str, cause: str
             release=_rollback_key(release),
             environment=release.environment,
             actor=requester or "faber-db",
-            body={"digest": rollback_digest(release), "requester": requester, "cause": cause},
+            body={"digest": rollback_digest(release), "requester": requester, "cause": cause, "run": run},
         )
         return True
     return verdict is Verdict.WAITING
+
+
+def rollback_run(target: Target, release: Release) -> str:
+    """The key of the run that waits for an answer on taking a release back, "" for none."""
+    asked = _rollback_asked(target, release)
+    return str(asked.body["run"]) if asked else ""
 
 
 def cast_rollback_vote(target: Target, release: Release, vote: Vote) -> None:
@@ -136,17 +142,18 @@ def cast_rollback_vote(target: Target, release: Release, vote: Vote) -> None:
     Raises:
         NotApproved: the vote breaks a rule; nothing is written.
     """
-    asked = target.ledger.entries(
-        release=_rollback_key(release), kind=Kind.APPROVAL_ASKED, newest_first=True, limit=1
-    )
-    if not asked:
+    asked = _rollback_asked(target, release)
+    if asked is None:
         raise NotApproved(f"Nobody asked to take {release.id} back.", next_step="faber-db rollback ENV")
     check_vote(
         vote,
         digest=rollback_digest(release),
-        requester=asked[0].body["requester"],
+        requester=asked.body["requester"],
         level=ApprovalLevel.STANDARD,
     )
+    since = target.ledger.entries(release=_rollback_key(release), kind=Kind.VOTE_CAST, after=asked.seq)
+    if vote in [vote_from_json(e.body) for e in since]:
+        return
     target.ledger.append(
         Kind.VOTE_CAST,
         release=_rollback_key(release),
@@ -188,6 +195,13 @@ def _rollback_verdict(target: Target, release: Release) -> Verdict | None:
         now=datetime.now(UTC),
         timeout=timedelta(seconds=target.environment.policy.approval_timeout_s("standard")),
     )
+
+
+def _rollback_asked(target: Target, release: Release) -> Entry | None:
+    found = target.ledger.entries(
+        release=_rollback_key(release), kind=Kind.APPROVAL_ASKED, newest_first=True, limit=1
+    )
+    return found[0] if found else None
 
 
 def _rollback_key(release: Release) -> str:

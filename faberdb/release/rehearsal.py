@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from faberdb.catalog import read_schema
 from faberdb.checks import run_checks
 from faberdb.connection import connect
-from faberdb.databases import drop_database
+from faberdb.databases import drop_database, fitting_name
 from faberdb.dsn import Dsn
 from faberdb.errors import FaberError
 from faberdb.ledger import Kind
@@ -58,9 +58,10 @@ def rehearse(target: Target, plan: Plan, snapshot: str, progress: Progress) -> E
     if known is not None and known.ok:
         return known
     copy = target.dsn.with_database(_copy_name(plan))
+    bound = target.project.config.backup.timeout_seconds
     progress(f"restoring a copy of {plan.database}")
     began = time.monotonic()
-    restore_beside(target.store, snapshot, copy, live=target.dsn, progress=progress)
+    restore_beside(target.store, snapshot, copy, live=target.dsn, progress=progress, timeout_s=bound)
     restored = time.monotonic() - began
     try:
         evidence = _run(target, plan, copy, snapshot, restored, progress)
@@ -110,4 +111,4 @@ def _checks_message(target: Target, copy: Dsn, progress: Progress) -> str:
 
 
 def _copy_name(plan: Plan) -> str:
-    return f"{plan.database[:40]}_rehearsal_{plan.digest[:8]}"
+    return fitting_name(plan.database, f"_rehearsal_{plan.digest[:8]}")

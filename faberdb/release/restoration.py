@@ -18,7 +18,7 @@ from faberdb.release.opening import plan_target, release_id
 from faberdb.release.record import Release, newest_release, read_release
 from faberdb.snapshot.check import check_files
 from faberdb.snapshot.manifest import Manifest
-from faberdb.snapshot.restore import restore_beside
+from faberdb.snapshot.restore import half_restored, restore_beside
 from faberdb.target import Target
 
 
@@ -30,13 +30,19 @@ def restore_as(target: Target, snapshot: str, name: str, progress: Progress) -> 
         Refused: a database of that name is there already.
     """
     _own_snapshot(target, snapshot)
-    if database_exists(target.dsn.with_database(name)):
+    wanted = target.dsn.with_database(name)
+    if database_exists(wanted) and not half_restored(wanted):
         raise Refused(
             f"The server has a database {name!r} already; nothing was changed.",
             next_step=f"faber-db restore {target.name} --from {snapshot} --as ANOTHER_NAME",
         )
     proof = restore_beside(
-        target.store, snapshot, target.dsn.with_database(name), live=target.dsn, progress=progress
+        target.store,
+        snapshot,
+        target.dsn.with_database(name),
+        live=target.dsn,
+        progress=progress,
+        timeout_s=target.project.config.backup.timeout_seconds,
     )
     return {
         "snapshot": snapshot,

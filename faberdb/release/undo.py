@@ -11,6 +11,7 @@ from datetime import UTC
 from typing import Any
 
 from faberdb.connection import connect
+from faberdb.databases import fitting_name
 from faberdb.errors import CompensationFailed, FaberError, Refused
 from faberdb.health import HealthState
 from faberdb.ledger import Kind
@@ -213,6 +214,7 @@ def restore_release(target: Target, release: Release) -> dict[str, Any]:
             target.dsn.with_database(_restored_name(release)),
             live=target.dsn,
             progress=progress,
+            timeout_s=target.project.config.backup.timeout_seconds,
         )
         return {
             "snapshot": snapshot,
@@ -320,9 +322,9 @@ def _snapshot(release: Release) -> str:
 
 
 def _restored_name(release: Release) -> str:
-    return f"{release.plan.database[:40]}_restored_{release.id[-10:]}"
+    return fitting_name(release.plan.database, f"_restored_{release.id[-10:]}")
 
 
 def _aside_name(release: Release) -> str:
     opened = release.opened_at.astimezone(UTC)
-    return f"{release.plan.database[:34]}_before_rollback_{opened:%Y%m%d%H%M%S}"
+    return fitting_name(release.plan.database, f"_before_rollback_{opened:%Y%m%d%H%M%S}")

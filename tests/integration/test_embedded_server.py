@@ -37,3 +37,12 @@ def test_an_unknown_role_is_an_authentication_failure(server: Dsn) -> None:
     stranger = Dsn(host=server.host, port=server.port, user="nobody_here", database="postgres")
     with pytest.raises(AuthenticationFailed, match="turned the login"), connect(stranger, purpose="t"):
         pass
+
+
+def test_a_stopped_server_starts_again_in_the_same_process(home: Path) -> None:
+    folder = home / "again"
+    for _ in range(2):
+        started = start_server(folder)
+        assert find_server(folder) == started
+        assert stop_server(folder) is True
+        assert find_server(folder) is None

@@ -44,6 +44,8 @@ class Execution:
             RevisionFailed: a statement failed.
             HistoryRefused: an earlier attempt left something that cannot be judged from here.
         """
+        if self._is_ordinary and self._in_one_transaction():
+            return
         attempts = self.tracking.attempts(self.conn, self.revision.name)
         if any(a.standing is Standing.APPLIED for a in attempts):
             return
@@ -52,13 +54,16 @@ class Execution:
             self._check_resumable(unfinished)
         if self._controls_transactions:
             self._as_prisma()
-        elif all(s.transactional for s in self.statements):
-            if unfinished is not None:
-                # The row's end is in the script's own transaction: without it nothing was done.
-                self.tracking.roll_back(self.conn, self.revision.name)
+        elif self._is_ordinary:
+            # The row's end is in the script's own transaction: without it nothing was done.
+            self.tracking.roll_back(self.conn, self.revision.name)
             self._in_one_transaction()
         else:
             self._stepwise(unfinished)
+
+    @property
+    def _is_ordinary(self) -> bool:
+        return all(s.transactional and not s.transaction_control for s in self.statements)
 
     @property
     def _controls_transactions(self) -> bool:
@@ -82,30 +87,37 @@ class Execution:
 
     # -- an ordinary script
 
-    def _in_one_transaction(self) -> None:
-        id_, count = new_id(), len(self.statements)
+    def _in_one_transaction(self) -> bool:
+        """Returns whether it ran; it does not where another attempt is on record."""
+        id_ = new_id()
+        # The row's WAL comes before the script's, so it is durable when the script is.
         head = self._text(
             sql.SQL("BEGIN; SET LOCAL synchronous_commit = off; {start}; COMMIT; BEGIN; {setup};\n").format(
-                # Its WAL comes before the script's, so it is durable when the script is.
-                start=self.tracking.start(id_, self.revision),
+                start=self.tracking.start_first(id_, self.revision),
                 setup=self._setup(local=True),
             )
         )
-        restore = (
-            session_settings.restoration(self.conn) + sql.SQL("; ")
-            if session_settings.may_change_settings(self.statements)
-            else sql.SQL("")
-        )
         tail = self._text(
-            sql.SQL("\n; {restore}{finish}; COMMIT").format(restore=restore, finish=self.tracking.finish(id_))
+            sql.SQL("\n; {restore}{finish}; COMMIT").format(
+                restore=self._restoration(), finish=self.tracking.finish(id_)
+            )
         )
-        self.progress(f"running {self.revision.name}: {_counted(count)} in one transaction")
+        self.progress(f"running {self.revision.name}: {_counted(len(self.statements))} in one transaction")
         try:
             send_script(self.conn, head + self.revision.script + tail)
         except StatementFailed as failed:
+            if failed.done == _ROW and isinstance(failed.error, psycopg.errors.NotNullViolation):
+                _leave_transaction(self.conn)
+                return False
             line = _failed_line(failed, head, self.revision.script, self.statements)
             raise self._failure(id_, failed.error, line) from None
         self.progress(f"committed {self.revision.name}")
+        return True
+
+    def _restoration(self) -> sql.Composable:
+        if not session_settings.may_change_settings(self.statements):
+            return sql.SQL("")
+        return session_settings.restoration(self.conn) + sql.SQL("; ")
 
     def _failure(self, id_: str, error: psycopg.Error, line: int | None) -> Exception:
         _leave_transaction(self.conn)
@@ -192,6 +204,7 @@ def apply_revision(
 
 
 # BEGIN, SET, INSERT, COMMIT, BEGIN and three SETs come before an ordinary script's own statements.
+_ROW = 2
 _BEFORE_SCRIPT = 8
 
 

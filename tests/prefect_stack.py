@@ -12,7 +12,7 @@ import pytest
 from deployments.stack import Stack, running_stack
 from tests.flows.shoplet import Shoplet, make_shoplet
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
