@@ -7,6 +7,7 @@ Everything listens on the loopback interface or on a Unix socket, and ends with 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -102,7 +103,10 @@ def _start(home: Path, server: Dsn, ended: contextlib.ExitStack, progress: Progr
 
 
 def register_deployments(home: Path, env: dict[str, str]) -> None:
-    """Run Prefect's own `deploy --all` on our `prefect.yaml`, and register the block types."""
+    """Run Prefect's own `deploy --all` on our `prefect.yaml`, unless this Prefect has it of the same code."""
+    mark, now = home / "prefect" / "deployed", _code_digest()
+    if mark.is_file() and mark.read_text() == now:
+        return
     log = _log(home, "deploy")
     file = str(resources.files("deployments") / "prefect.yaml")
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file]
@@ -110,6 +114,17 @@ def register_deployments(home: Path, env: dict[str, str]) -> None:
         done = subprocess.run(command, env=env, stdout=out, stderr=out, check=False, timeout=_START_TIMEOUT_S)
     if done.returncode != 0:
         raise Failed("The deployments could not be registered.", why=_tail(log), next_step=f"read {log}")
+    mark.write_text(now)
+
+
+def _code_digest() -> str:
+    """Of everything that decides what is registered: the deployments, and the flows with their parameters."""
+    digest = hashlib.sha256(sys.prefix.encode())
+    for room in ("deployments", "flows", "tasks"):
+        for path in sorted(Path(str(resources.files(room))).iterdir()):
+            if path.is_file():
+                digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _environment(home: Path, server: Dsn, port: int) -> dict[str, str]:

@@ -61,6 +61,16 @@ class ConcurrentIndex:
     schema: str  # "" where the statement leaves it to the search path
 
 
+# Every statement that controls transactions or the session, runs code, speaks over the connection or is
+# refused inside a transaction either begins with one of these words or holds one of those.
+_FIRST_WORDS: Final = (
+    "ABORT|BEGIN|CALL|CLUSTER|COMMIT|COPY|DISCARD|DO|END|PREPARE|REINDEX|RELEASE|RESET|ROLLBACK|SAVEPOINT|SET"
+    "|START|VACUUM"
+)
+_INNER_WORDS: Final = "CONCURRENTLY|DATABASE|SET_CONFIG|SUBSCRIPTION|SYSTEM|TABLESPACE"
+_UNUSUAL: Final = re.compile(
+    rf"(?:^|;|\*/)\s*(?:{_FIRST_WORDS})\b|{_INNER_WORDS}|\0", re.IGNORECASE | re.MULTILINE
+)
 _MAY_COMMIT: Final = re.compile(r"\b(commit|rollback)\b", re.IGNORECASE)
 _LEADING_LINE_COMMENT: Final = re.compile(r"--[^\n]*\n?")
 _COPY_DATA: Final = re.compile(r"^\s*copy\b[^;]*\bfrom\s+stdin\b", re.IGNORECASE | re.MULTILINE)
@@ -112,6 +122,16 @@ def _statement(facts: Facts, text: str, line: int, created: set[str]) -> Stateme
 
 def _may_commit(facts: Facts, text: str) -> bool:
     return facts.verb == "CALL" or _MAY_COMMIT.search(text) is not None
+
+
+def surely_ordinary(script: str) -> bool:
+    """Whether a look at the words alone shows that a script fits in one transaction and leaves the session
+    as it was. False says nothing; parsing does.
+
+    Before a statement's first word stands the script's begin, a semicolon, a line's end or a comment's end,
+    and white space: so no statement is missed, and words inside texts only cost the shortcut.
+    """
+    return _UNUSUAL.search(script) is None
 
 
 def concurrent_index(statement: Statement) -> ConcurrentIndex | None:

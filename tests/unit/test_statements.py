@@ -7,7 +7,14 @@ import time
 import pytest
 
 from faberdb.errors import UnreadableSql
-from faberdb.statements import ConcurrentIndex, Hazard, Statement, concurrent_index, parse_script
+from faberdb.statements import (
+    ConcurrentIndex,
+    Hazard,
+    Statement,
+    concurrent_index,
+    parse_script,
+    surely_ordinary,
+)
 
 
 def only(script: str) -> Statement:
@@ -211,6 +218,33 @@ def test_unreadable_sql_is_refused_with_its_line_and_reason(script: str, line: i
         parse_script(script, source="20260101_broken")
     assert f"20260101_broken, line {line}:" in caught.value.what
     assert word in caught.value.why
+
+
+@pytest.mark.parametrize(
+    "before", ["", "SELECT 1;", "-- a comment\n", "/* a */ ", "SELECT 1 /* a */; -- b\n  "]
+)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "BEGIN", "COMMIT", "SAVEPOINT a", "SET a.b = 'c'", "RESET ALL", "DISCARD ALL", "DO $$ BEGIN END $$",
+        "CALL f()", "VACUUM a", "REINDEX SCHEMA s", "create index concurrently i on a(b)", "CREATE DATABASE a",
+        "ALTER SYSTEM SET a = 1", "SELECT pg_catalog.set_config('a.b', 'c', false)", "CREATE TABLESPACE a LOCATION '/'",
+        "ALTER TABLE a DETACH PARTITION b CONCURRENTLY", "DROP SUBSCRIPTION a", "PREPARE TRANSACTION 'a'",
+        "COPY a FROM '/b'",
+    ],
+)  # fmt: skip
+def test_no_unusual_statement_passes_for_an_ordinary_script(before: str, statement: str) -> None:
+    assert parse_script(f"{before}{statement}", source="x")
+    assert not surely_ordinary(f"{before}{statement}")
+    assert not surely_ordinary(f"{before}\t{statement.lower()};\nSELECT 1")
+
+
+def test_what_prisma_generates_passes_for_an_ordinary_script() -> None:
+    script = (
+        '-- AlterTable\nALTER TABLE "A" ALTER COLUMN "b" SET NOT NULL;\n\n-- AddForeignKey\nALTER TABLE "A" ADD'
+        ' CONSTRAINT "f" FOREIGN KEY ("b") REFERENCES "B"("id") ON DELETE SET NULL ON UPDATE CASCADE;\n'
+    )
+    assert surely_ordinary(script)
 
 
 def test_a_concurrent_index_is_named_with_its_table() -> None:

@@ -15,10 +15,10 @@ from psycopg import pq, sql
 
 from faberdb.budget import Budget
 from faberdb.connection import Connection
-from faberdb.errors import HistoryRefused
+from faberdb.errors import HistoryRefused, UnreadableSql
 from faberdb.progress import Progress
 from faberdb.revision import Revision, Standing
-from faberdb.statements import Statement, parse_script
+from faberdb.statements import Statement, parse_script, surely_ordinary
 from faberdb.tools import session_settings
 from faberdb.tools.prisma.failure import record_failure
 from faberdb.tools.prisma.stepwise import Stepwise
@@ -33,7 +33,7 @@ class Execution:
     conn: Connection
     tracking: TrackingTable
     revision: Revision
-    statements: tuple[Statement, ...]
+    plain: bool  # surely an ordinary script that leaves the session as it was: needs no parsing
     budget: Budget
     progress: Progress
 
@@ -62,12 +62,16 @@ class Execution:
             self._stepwise(unfinished)
 
     @property
+    def _statements(self) -> tuple[Statement, ...]:
+        return parse_script(self.revision.script, source=self.revision.name)
+
+    @property
     def _is_ordinary(self) -> bool:
-        return all(s.transactional and not s.transaction_control for s in self.statements)
+        return self.plain or all(s.transactional and not s.transaction_control for s in self._statements)
 
     @property
     def _controls_transactions(self) -> bool:
-        return any(s.transaction_control for s in self.statements)
+        return any(s.transaction_control for s in self._statements)
 
     def _check_resumable(self, attempt: Attempt) -> None:
         if attempt.standing is Standing.FAILED:
@@ -102,26 +106,33 @@ class Execution:
                 restore=self._restoration(), finish=self.tracking.finish(id_)
             )
         )
-        self.progress(f"running {self.revision.name}: {_counted(len(self.statements))} in one transaction")
+        self.progress(f"running {self.revision.name} in one transaction")
         try:
             send_script(self.conn, head + self.revision.script + tail)
         except StatementFailed as failed:
             if failed.done == _ROW and isinstance(failed.error, psycopg.errors.NotNullViolation):
                 _leave_transaction(self.conn)
                 return False
-            line = _failed_line(failed, head, self.revision.script, self.statements)
-            raise self._failure(id_, failed.error, line) from None
+            raise self._aborted(id_, failed, head) from None
         self.progress(f"committed {self.revision.name}")
         return True
 
     def _restoration(self) -> sql.Composable:
-        if not session_settings.may_change_settings(self.statements):
+        if self.plain or not session_settings.may_change_settings(self._statements):
             return sql.SQL("")
         return session_settings.restoration(self.conn) + sql.SQL("; ")
 
-    def _failure(self, id_: str, error: psycopg.Error, line: int | None) -> Exception:
+    def _aborted(self, id_: str, failed: StatementFailed, head: str) -> Exception:
         _leave_transaction(self.conn)
-        return record_failure(self.conn, self.tracking, id_, self.revision, error, effects="none", line=line)
+        try:
+            line = _failed_line(failed, head, self.revision.script, self._statements)
+        except UnreadableSql as unreadable:
+            if isinstance(failed.error, psycopg.errors.SyntaxError) and failed.done == 0:
+                return unreadable  # PostgreSQL reads the whole message before it runs any of it
+            line = None  # a newer server than the grammar we have
+        return record_failure(
+            self.conn, self.tracking, id_, self.revision, failed.error, effects="none", line=line
+        )
 
     # -- a script with BEGIN and COMMIT of its own
 
@@ -129,9 +140,7 @@ class Execution:
         id_ = new_id()
         restore = session_settings.restoration(self.conn)
         self.conn.execute(self.tracking.start(id_, self.revision))
-        self.progress(
-            f"running {self.revision.name}: {_counted(len(self.statements))}, with its own transactions"
-        )
+        self.progress(f"running {self.revision.name} with its own transactions")
         try:
             self.conn.execute(self._setup(local=False))
             send_script(self.conn, self.revision.script)
@@ -139,7 +148,7 @@ class Execution:
                 raise StatementFailed(psycopg.errors.ActiveSqlTransaction("it leaves a transaction open"), 0)
         except StatementFailed as failed:
             _leave_transaction(self.conn, restore)
-            line = _failed_line(failed, "", self.revision.script, self.statements, before=0)
+            line = _failed_line(failed, "", self.revision.script, self._statements, before=0)
             raise record_failure(
                 self.conn,
                 self.tracking,
@@ -167,7 +176,7 @@ class Execution:
                 tracking=self.tracking,
                 id=id_,
                 revision=self.revision,
-                statements=self.statements,
+                statements=self._statements,
                 budget=self.budget,
                 progress=self.progress,
             ).run(done=unfinished.steps if unfinished else 0, resumed=unfinished is not None)
@@ -192,12 +201,11 @@ def apply_revision(
     conn: Connection, tracking: TrackingTable, revision: Revision, budget: Budget, progress: Progress
 ) -> None:
     """Run one revision and record it; see `Execution.run`."""
-    statements = parse_script(revision.script, source=revision.name)
     Execution(
         conn=conn,
         tracking=tracking,
         revision=revision,
-        statements=statements,
+        plain=surely_ordinary(revision.script),
         budget=budget,
         progress=progress,
     ).run()
@@ -233,7 +241,3 @@ def _leave_transaction(conn: Connection, restore: sql.Composed | None = None) ->
             conn.execute(restore)
     except psycopg.OperationalError:  # it is gone: the caller's next statement says so
         return
-
-
-def _counted(count: int) -> str:
-    return f"{count} statement{'' if count == 1 else 's'}"
