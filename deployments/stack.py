@@ -109,18 +109,25 @@ def register_deployments(home: Path, env: dict[str, str]) -> None:
         return
     log = _log(home, "deploy")
     file = str(resources.files("deployments") / "prefect.yaml")
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file]
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
     with log.open("w") as out:
-        done = subprocess.run(command, env=env, stdout=out, stderr=out, check=False, timeout=_START_TIMEOUT_S)
-    if done.returncode != 0:
-        raise Failed("The deployments could not be registered.", why=_tail(log), next_step=f"read {log}")
+        for command in (
+            [*prefect, "deploy", "--all", "--prefect-file", file],
+            [*prefect, "block", "register", "--module", "blocks.postgres_environment"],
+        ):
+            done = subprocess.run(
+                command, env=env, stdout=out, stderr=out, check=False, timeout=_START_TIMEOUT_S
+            )
+            if done.returncode != 0:
+                why = _tail(log)
+                raise Failed("The deployments could not be registered.", why=why, next_step=f"read {log}")
     mark.write_text(now)
 
 
 def _code_digest() -> str:
     """Of everything that decides what is registered: the deployments, and the flows with their parameters."""
     digest = hashlib.sha256(sys.prefix.encode())
-    for room in ("deployments", "flows", "tasks"):
+    for room in ("blocks", "deployments", "flows", "tasks"):
         for path in sorted(Path(str(resources.files(room))).iterdir()):
             if path.is_file():
                 digest.update(path.name.encode() + path.read_bytes())

@@ -14,6 +14,7 @@ from faberdb.dsn import Dsn, parse_dsn
 from faberdb.embedded import find_server
 from faberdb.errors import Refused, ServerUnreachable, VariableMissing
 from faberdb.project import Environment, Hosting, Project
+from faberdb.tools.prisma.datasource import read_datasource
 
 LEDGER_DATABASE = "faber_ledger"
 LEDGER_ROLE = "faber_ledger_app"
@@ -51,7 +52,7 @@ def resolve_dsn(project: Project, environment: Environment, *, given: Mapping[st
             why="embedded and postgres are; a managed server works as postgres, by its URL.",
             next_step=f'set environments.{environment.name}.hosting = "postgres"',
         )
-    for variable in (environment.direct_variable, environment.variable):
+    for variable in (_direct_variable(project, environment), environment.variable):
         value = look_up(variable, project.root) if variable else ""
         if value:
             return parse_dsn(value, source=variable)
@@ -60,6 +61,17 @@ def resolve_dsn(project: Project, environment: Environment, *, given: Mapping[st
         why="It is neither in the environment nor in .env beside the configuration.",
         next_step=f"export {environment.variable}=postgresql://USER:PASSWORD@HOST:5432/DATABASE",
     )
+
+
+def _direct_variable(project: Project, environment: Environment) -> str:
+    """The variable with a URL past a pooler: the configured one, else Prisma's `directUrl`.
+
+    Prisma's belongs to one URL only: to the environment whose variable is the schema's own `url`.
+    """
+    if environment.direct_variable or project.schema_file is None:
+        return environment.direct_variable
+    source = read_datasource(project.schema_file)
+    return source.direct_url_env or "" if source.url_env == environment.variable else ""
 
 
 def ledger_dsn(project: Project) -> LedgerAddress:

@@ -13,6 +13,7 @@ from faberdb.errors import Refused
 from faberdb.progress import Progress
 from faberdb.project import Environment, Hosting, Project
 from faberdb.target import Target
+from faberdb.tools.prisma.scaffold import scaffold
 
 
 def provision_server(project: Project, environment: Environment) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def create_environment_database(target: Target, progress: Progress) -> dict[str,
     """Create the environment's database, or recognise an existing one; initialise the tool's tracking table.
 
     Returns:
-        `{"created": bool, "recognised": [revision names], "server_version": int}`.
+        `{"created": bool, "recognised": [revision names], "server_version": int, "initialised": {...}}`.
     """
     with connect(maintenance_dsn(target.dsn), purpose="create database") as conn:
         version = conn.info.server_version
@@ -44,14 +45,22 @@ def create_environment_database(target: Target, progress: Progress) -> dict[str,
     progress("created the database" if created else "found the database")
     recognised: tuple[str, ...] = ()
     with connect(target.dsn, purpose="create database") as conn:
-        unknown = not target.tool.tracked(conn) and has_objects(conn)
+        unknown = not created and not target.tool.tracked(conn) and has_objects(conn)
         if unknown:
             recognised = _recognise(target, progress)
         target.tool.ensure_tracking(conn)
         if recognised:
             known = [r for r in target.tool.revisions() if r.name in recognised]
             target.tool.baseline(conn, known)
-    return {"created": created, "recognised": list(recognised), "server_version": version}
+    initialised = scaffold(
+        target.project.root, target.project.migrations_directory, target.project.schema_file, target.dsn
+    )
+    return {
+        "created": created,
+        "recognised": list(recognised),
+        "server_version": version,
+        "initialised": initialised,
+    }
 
 
 def _recognise(target: Target, progress: Progress) -> tuple[str, ...]:
