@@ -16,6 +16,7 @@ from deployments.api import PrefectApi, RunState
 from faberdb.errors import ApprovalPending, FaberError, Failed
 from faberdb.ledger import Entry, Kind, Ledger
 from faberdb.release.record import Release, read_release
+from faberdb.report import listed
 
 _POLL_S = 0.25
 _WAIT_BOUND_S = 6 * 3600  # a followed run that takes longer goes on without being watched
@@ -157,7 +158,7 @@ def _facts(outcome: dict[str, object]) -> str:
 
 def _fact(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(str(v) for v in value)
+        return listed(value)
     if value is None or value == {}:
         return ""
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -21,6 +21,8 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
+
 from deployments.api import PrefectApi
 from faberdb.databases import ensure_database
 from faberdb.dsn import Dsn
@@ -173,7 +175,11 @@ def _end(home: Path, process: subprocess.Popen[bytes]) -> None:
 
 
 def _end_group(pid: int, process: subprocess.Popen[bytes] | None = None) -> None:
-    """Terminate a session of ours and everything in it; kill what does not end in time."""
+    """Terminate a session of ours and all that came from it; kill what does not end in time.
+
+    A worker starts each flow run in a session of its own, so a group's end is not enough.
+    """
+    family = _family(pid)
     for number, patience in ((signal.SIGTERM, _END_TIMEOUT_S), (signal.SIGKILL, 5)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, number)
@@ -182,8 +188,20 @@ def _end_group(pid: int, process: subprocess.Popen[bytes] | None = None) -> None
             if process is not None:
                 process.poll()
             if not _group_lives(pid):
-                return
+                break
             time.sleep(0.05)
+        if not _group_lives(pid):
+            break
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()  # a flow run that outlived its worker; its ledger tells the next run where it was
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _group_lives(pid: int) -> bool:

@@ -109,7 +109,7 @@ def release_markdown(release: Release, closing: dict[str, object] | None = None)
             ("Digest", f"`{release.digest[:16]}`"),
             ("Requested by", release.requester or "not given"),
             ("Decided by", _decided(release)),
-            ("Revisions", ", ".join(f"`{s.revision}`" for s in plan.steps)),
+            ("Revisions", listed([s.revision for s in plan.steps]) or "none"),
             ("Took", _took(release.opened_at, release.closed_at)),
         ),
         "",
@@ -151,6 +151,13 @@ def _proof_of_undo(release: Release) -> Iterable[str]:
     return [*lines, ""]
 
 
+def listed(values: Sequence[object]) -> str:
+    """A few names; or how many there are, and the ends."""
+    if len(values) <= 3:
+        return ", ".join(str(v) for v in values)
+    return f"{len(values)}: {values[0]} … {values[-1]}"
+
+
 def _yes(equal: object) -> str:
     return "equal" if equal else "**not equal**"
 
@@ -180,7 +187,7 @@ def _result(kind: Kind, outcome: object, error: str) -> str:
 
 def _short(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(str(v) for v in value)
+        return listed(value)
     text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
     return text[:16] if len(text) == 64 else text
 

@@ -138,6 +138,7 @@ def test_our_rows_are_prismas_rows(
     write(migrations, "1_Y", b"BEGIN;\nCREATE TABLE c (id int);\nCOMMIT;\n")
     write(migrations, "20_c", b"CREATE INDEX CONCURRENTLY c_id ON c (id);\n")
     write(migrations, "30_empty", b"-- This is an empty migration.\n")
+    write(migrations, "40_mark", b"\xef\xbb\xbf-- by an editor on Windows\r\nSELECT 1;\r\n")
     apply_all(database, migrations)
     theirs = create_database("prisma")
     code, said = cli(migrations, theirs)("migrate", "deploy")

@@ -56,6 +56,13 @@ def test_the_checksum_is_of_the_files_bytes(folder: Path) -> None:
     assert revision.script == "SELECT 'é';\r\n"
 
 
+def test_a_byte_order_mark_counts_in_the_checksum_and_is_not_sent(folder: Path) -> None:
+    script = b"\xef\xbb\xbfSELECT 1;\n"
+    write(folder, "20260101_a", script)
+    (revision,) = prisma(folder).revisions()
+    assert (revision.checksum, revision.script) == (hashlib.sha256(script).hexdigest(), "SELECT 1;\n")
+
+
 def test_a_folder_without_a_script_is_refused_as_prisma_does(folder: Path) -> None:
     (folder / "20260101_a").mkdir()
     with pytest.raises(HistoryRefused, match=r"'20260101_a' has no migration\.sql") as caught:

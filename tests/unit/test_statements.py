@@ -228,7 +228,8 @@ def test_unreadable_sql_is_refused_with_its_line_and_reason(script: str, line: i
     [
         "BEGIN", "COMMIT", "SAVEPOINT a", "SET a.b = 'c'", "RESET ALL", "DISCARD ALL", "DO $$ BEGIN END $$",
         "CALL f()", "VACUUM a", "REINDEX SCHEMA s", "create index concurrently i on a(b)", "CREATE DATABASE a",
-        "ALTER SYSTEM SET a = 1", "SELECT pg_catalog.set_config('a.b', 'c', false)", "CREATE TABLESPACE a LOCATION '/'",
+        "ALTER SYSTEM SET a = 1", "SELECT pg_catalog.set_config('a.b', 'c', false)",
+        "CREATE TABLESPACE a LOCATION '/'",
         "ALTER TABLE a DETACH PARTITION b CONCURRENTLY", "DROP SUBSCRIPTION a", "PREPARE TRANSACTION 'a'",
         "COPY a FROM '/b'",
     ],

@@ -46,7 +46,7 @@ def _read_revision(folder: Path) -> Revision:
             next_step="bring the file back from version control, or delete the folder",
         ) from None
     try:
-        script = raw.decode()
+        script = raw.decode("utf-8-sig")  # PostgreSQL does not read a byte order mark; Prisma 6 trims it
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UnreadableSql(
