@@ -8,7 +8,7 @@ until its schema equals the existing one's.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from faberdb.budget import Budget
 from faberdb.catalog import read_schema
@@ -21,13 +21,15 @@ from faberdb.revision import Revision
 from faberdb.tools.protocol import MigrationTool
 
 
-def has_objects(conn: Connection) -> bool:
-    """Whether the database holds any table of its own, the tool's apart or not."""
+def has_objects(conn: Connection, *, leave_out: Collection[str]) -> bool:
+    """Whether the database holds any table or view beside those left out."""
     row = conn.execute(
         "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
         " AND n.nspname NOT LIKE 'pg\\_toast%'"
-        " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e'))"
+        " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
+        " AND c.relname <> ALL (%s))",
+        (list(leave_out),),
     ).fetchone()
     return bool(row and row[0])
 

@@ -45,8 +45,8 @@ def create_environment_database(target: Target, progress: Progress) -> dict[str,
     progress("created the database" if created else "found the database")
     recognised: tuple[str, ...] = ()
     with connect(target.dsn, purpose="create database") as conn:
-        unknown = not created and not target.tool.tracked(conn) and has_objects(conn)
-        if unknown:
+        there = has_objects(conn, leave_out=target.tool.tracking_tables)
+        if there and not target.tool.tracked(conn):
             recognised = _recognise(target, progress)
         target.tool.ensure_tracking(conn)
         if recognised:
