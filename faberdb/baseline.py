@@ -26,7 +26,7 @@ def has_objects(conn: Connection, *, leave_out: Collection[str]) -> bool:
     row = conn.execute(
         "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
-        " AND n.nspname NOT LIKE 'pg\\_toast%'"
+        " AND n.nspname NOT LIKE 'pg\\_toast%%'"
         " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
         " AND c.relname <> ALL (%s))",
         (list(leave_out),),
