@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from faberdb.config.model import BackupNeed, DestructiveRule, FaberConfig
+from faberdb.config.model import FaberConfig
+from faberdb.config.safety import BackupNeed, DestructiveRule
 from faberdb.errors import Refused
 
 __all__ = ["Autonomy", "BackupNeed", "DestructiveRule", "Policy", "asks", "policy_for", "refuse_skips"]

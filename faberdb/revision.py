@@ -24,6 +24,11 @@ class Standing(StrEnum):
     FAILED = "failed"  # begun, with an error on record, unresolved
     ROLLED_BACK = "rolled back"
 
+    @property
+    def unresolved(self) -> bool:
+        """Whether it was begun, has not ended well, and nobody settled it."""
+        return self in {Standing.STARTED, Standing.FAILED}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackedRevision:

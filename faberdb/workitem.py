@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faberdb.config.model import DetectionPatterns
+from faberdb.config.phases import DetectionPatterns
 from faberdb.errors import Refused
 
 _TITLE_WEIGHT, _LABEL_WEIGHT, _TEXT_WEIGHT = 0.6, 0.7, 0.3

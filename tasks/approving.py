@@ -12,7 +12,7 @@ from pydantic import Field
 
 from faberdb.policy import Autonomy, asks
 from faberdb.project import load_project
-from faberdb.release import opening, permission, restoration, undo
+from faberdb.release import opening, permission, restoration, rollback
 from faberdb.release.approval import Decision, Verdict, Vote
 from faberdb.release.record import Outcome, Release, read_release
 from faberdb.release.rehearsal import find_evidence
@@ -96,8 +96,8 @@ def ask_for_rollback(
         if snapshot:
             record = restoration.open_restoration(target, snapshot, requester=requester, run=run)
         else:
-            record = undo.find_release(target, release)
-        undo.check_can_roll_back(target, record)
+            record = rollback.find_release(target, release)
+        rollback.check_can_roll_back(target, record)
         waiting = permission.ask_rollback(target, record, requester=requester, cause=cause, run=run)
         return Asked(
             release=record.id,

@@ -7,7 +7,7 @@ from typing import Any
 from prefect import task
 
 from faberdb.plan import UndoWay
-from faberdb.release import undo
+from faberdb.release import rollback, undo
 from tasks.policies import IDEMPOTENT, ONCE, READ
 from tasks.resolving import release_of
 
@@ -16,14 +16,14 @@ from tasks.resolving import release_of
 def open_rollback(project: str, environment: str, release: str, cause: str, requester: str) -> str:
     """Write the intention to take the release back; returns its id."""
     with release_of(project, environment, release) as (target, record):
-        return undo.open_rollback(target, record, cause=cause, requester=requester).id
+        return rollback.open_rollback(target, record, cause=cause, requester=requester).id
 
 
 @task(**READ)
 def choose_undo(project: str, environment: str, release: str) -> str:
     """Ask the database what is there, and choose the way that loses the least."""
     with release_of(project, environment, release) as (target, record):
-        return undo.choose_way(target, record).value
+        return rollback.choose_way(target, record).value
 
 
 @task(**IDEMPOTENT)

@@ -48,7 +48,7 @@ def command(
 def _preview(project_dir: Path | None, environment: str, release: str, as_json: bool) -> None:
     from cli.opening import open_environment
     from cli.output import show
-    from faberdb.release.undo import find_release, preview_undo
+    from faberdb.release.rollback import find_release, preview_undo
 
     with open_environment(project_dir, environment) as target:
         record = find_release(target, release)

@@ -10,9 +10,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-Seconds = Annotated[float, Field(gt=0)]
+from faberdb.config.phases import FaberIntegration
+from faberdb.config.safety import SafetySection
+from faberdb.config.section import Seconds, Section
 
 
 class Hosting(StrEnum):
@@ -35,25 +37,13 @@ class MigrationToolName(StrEnum):
     SQL = "sql"
 
 
-class BackupNeed(StrEnum):
-    """Whether a release may go on without a snapshot."""
-
-    REQUIRED = "required"
-    RECOMMENDED = "recommended"
-    OPTIONAL = "optional"
-
-
 def _known_hosting(value: Any) -> Any:
     return (
         {"local": "postgres", "postgresql": "postgres"}.get(value, value) if isinstance(value, str) else value
     )
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ProjectSection(_Section):
+class ProjectSection(Section):
     """Who the project is."""
 
     name: str = Field(
@@ -63,7 +53,7 @@ class ProjectSection(_Section):
     )
 
 
-class DatabaseSection(_Section):
+class DatabaseSection(Section):
     """What all environments share."""
 
     provider: Literal["postgresql", "postgres"] = Field(
@@ -77,7 +67,7 @@ class DatabaseSection(_Section):
     )
 
 
-class EnvironmentSection(_Section):
+class EnvironmentSection(Section):
     """One environment; their order in the file is the order of promotion."""
 
     connection_string_env: str = Field(
@@ -109,7 +99,7 @@ class EnvironmentSection(_Section):
     )
 
 
-class MigrationsSection(_Section):
+class MigrationsSection(Section):
     """Where the revisions are and how long one may take."""
 
     directory: str = Field(default="prisma/migrations", description="The revisions' folder.")
@@ -121,82 +111,7 @@ class MigrationsSection(_Section):
     lock_timeout_seconds: Seconds = Field(default=5, description="Bound on each wait for a lock.")
 
 
-class DestructiveRule(_Section):
-    """What policy says of one kind of destructive statement."""
-
-    allowed: bool = Field(default=True, description="false: a plan with it is blocked.")
-    approval: Literal["standard", "enhanced"] = Field(
-        default="standard", description="enhanced: the approver types the confirmation phrase."
-    )
-    require_backup: bool = Field(default=True, description="A snapshot is taken even where it is optional.")
-    row_threshold: int | None = Field(
-        default=None, ge=0, description="More rows than this in the relation make the approval enhanced."
-    )
-    block_reason: str = Field(default="", description="Shown when it is blocked.")
-
-
-_ENHANCED = DestructiveRule(approval="enhanced")
-
-
-class DestructiveOperations(_Section):
-    """A rule for each kind of destructive statement."""
-
-    drop_database: DestructiveRule = Field(
-        default=DestructiveRule(allowed=False), description="DROP DATABASE."
-    )
-    drop_schema: DestructiveRule = Field(default=DestructiveRule(allowed=False), description="DROP SCHEMA.")
-    drop_table: DestructiveRule = Field(default=_ENHANCED, description="DROP TABLE.")
-    truncate: DestructiveRule = Field(default=_ENHANCED, description="TRUNCATE.")
-    delete_without_where: DestructiveRule = Field(default=_ENHANCED, description="DELETE of every row.")
-    update_without_where: DestructiveRule = Field(
-        default=DestructiveRule(), description="UPDATE of every row, as backfills do."
-    )
-    drop_column: DestructiveRule = Field(default=DestructiveRule(), description="DROP COLUMN.")
-    delete_with_where: DestructiveRule = Field(default=DestructiveRule(), description="DELETE of some rows.")
-    drop_constraint: DestructiveRule = Field(default=DestructiveRule(), description="DROP CONSTRAINT.")
-    alter_column_type: DestructiveRule = Field(default=DestructiveRule(), description="A column's new type.")
-
-
-class ApprovalTimeouts(_Section):
-    """How long a release waits for a person, in seconds."""
-
-    standard: Seconds = Field(default=24 * 3600, description="Then it expires; it can be asked again.")
-    enhanced: Seconds = Field(default=72 * 3600, description="For plans that destroy something.")
-
-
-class SafetySection(_Section):
-    """What guards the environments that matter."""
-
-    protected_environments: tuple[str, ...] = Field(
-        default=("production",), description="Here approval is always asked for and snapshots are required."
-    )
-    require_approval_for: tuple[str, ...] = Field(
-        default=(), description="Further environments whose releases wait for a person."
-    )
-    max_auto_rollback_attempts: int = Field(
-        default=3,
-        ge=1,
-        le=10,
-        description="So often a rollback is tried by itself; then it waits for a person.",
-    )
-    health_check_before_deploy: bool = Field(
-        default=True, description="Unhealthy before: the release is refused."
-    )
-    validate_destructive_operations: bool = Field(
-        default=True,
-        description="Judge statements by destructive_operations. Cannot be turned off when protected.",
-    )
-    backup_enforcement: dict[str, BackupNeed] = Field(
-        default_factory=dict,
-        description="Per environment. Default: required when protected, recommended for staging, else optional.",
-    )
-    destructive_operations: DestructiveOperations = Field(
-        default=DestructiveOperations(), description="A rule for each kind of destructive statement."
-    )
-    approval_timeouts: ApprovalTimeouts = Field(default=ApprovalTimeouts(), description="Bounds on waiting.")
-
-
-class BackupSection(_Section):
+class BackupSection(Section):
     """Where snapshots go and how long they are kept."""
 
     provider: str = Field(default="local", description="The store; this version keeps local folders.")
@@ -208,7 +123,7 @@ class BackupSection(_Section):
     timeout_seconds: Seconds = Field(default=3600, description="Bound on one dump or restore.")
 
 
-class IntegrationSection(_Section):
+class IntegrationSection(Section):
     """The plugin's companions."""
 
     cloud_plugin: str | None = Field(default=None, description="The plugin's cloud companion.")
@@ -216,70 +131,7 @@ class IntegrationSection(_Section):
     logs_plugin: str | None = Field(default=None, description="The plugin's logging companion.")
 
 
-class DetectionPatterns(_Section):
-    """How Frame recognises database work in a work item."""
-
-    title_keywords: tuple[str, ...] = Field(
-        default=("database", "schema", "migration", "table", "column", "index", "sql", "prisma"),
-        description="Words in its title.",
-    )
-    labels: tuple[str, ...] = Field(
-        default=("database", "schema", "migration", "db"), description="Its labels."
-    )
-    description_keywords: tuple[str, ...] = Field(
-        default=("alter table", "create table", "add column", "foreign key", "migration", "schema change"),
-        description="Words in its description.",
-    )
-
-
-class FaberEnvironment(_Section):
-    """What the phases do in one environment; the stricter of this and the other sections holds."""
-
-    auto_migrate: bool | None = Field(default=None, description="false: releases here ask a person.")
-    require_approval: bool | None = Field(default=None, description="Releases here wait for a person.")
-    health_check_before: bool | None = Field(default=None, description="Look at the health before a release.")
-    health_check_after: bool | None = Field(default=None, description="Look at the health after a release.")
-    backup_required: bool | None = Field(default=None, description="true makes a snapshot required.")
-    validate_safety: bool | None = Field(default=None, description="true judges destructive statements.")
-
-
-class Coordination(_Section):
-    """How the phases get on with trouble."""
-
-    block_on_health_check_failure: bool = Field(
-        default=True, description="false: an unhealthy environment does not stop Build and Evaluate."
-    )
-    retry_failed_health_checks: bool = Field(
-        default=True, description="Look again before calling it unhealthy."
-    )
-    max_retry_attempts: int = Field(default=3, ge=0, le=10, description="How often a look is repeated.")
-    log_coordination_activities: bool = Field(default=True, description="The plugin's log of its own steps.")
-
-
-class FaberIntegration(_Section):
-    """The five phases."""
-
-    enabled: bool = Field(default=True, description="false: the pipeline refuses to run.")
-    auto_detect_database_work: bool = Field(
-        default=True, description="false: every work item counts as database work."
-    )
-    detection_patterns: DetectionPatterns = Field(
-        default=DetectionPatterns(), description="How Frame recognises database work."
-    )
-    auto_generate_migrations: bool = Field(default=False, description="Have the tool write the migration.")
-    auto_deploy_dev: bool = Field(
-        default=True, description="false: releases to the first environment ask a person."
-    )
-    environments: dict[str, FaberEnvironment] = Field(
-        default_factory=dict, description="Per environment; the stricter holds."
-    )
-    phase_hooks: dict[str, Any] = Field(default_factory=dict, description="The plugin's hooks.")
-    coordination: Coordination = Field(
-        default=Coordination(), description="How the phases get on with trouble."
-    )
-
-
-class LedgerSection(_Section):
+class LedgerSection(Section):
     """Where the record is kept: a database of its own."""
 
     connection_string_env: str = Field(
@@ -291,7 +143,7 @@ class LedgerSection(_Section):
     )
 
 
-class SeedSection(_Section):
+class SeedSection(Section):
     """How a database is filled."""
 
     sql: str | None = Field(default=None, description="A script, run in one transaction.")
@@ -302,7 +154,7 @@ class SeedSection(_Section):
     timeout_seconds: Seconds = Field(default=600, description="Bound on the whole.")
 
 
-class EvaluateSection(_Section):
+class EvaluateSection(Section):
     """How a plan is tried before anybody is asked."""
 
     test_command: tuple[str, ...] = Field(
@@ -313,7 +165,7 @@ class EvaluateSection(_Section):
     test_timeout_seconds: Seconds = Field(default=900, description="Bound on the tests.")
 
 
-class HealthSection(_Section):
+class HealthSection(Section):
     """What is called well."""
 
     latency_warn_ms: Seconds = Field(default=100, description="Above: degraded.")
@@ -323,7 +175,7 @@ class HealthSection(_Section):
     timeout_seconds: Seconds = Field(default=30, description="Bound on the whole look.")
 
 
-class CheckSection(_Section):
+class CheckSection(Section):
     """One of the project's own assertions, run after a release."""
 
     name: str = Field(min_length=1, description="What people call it.")
@@ -337,7 +189,7 @@ class CheckSection(_Section):
     timeout_seconds: Seconds = Field(default=60, description="Bound on it.")
 
 
-class FaberConfig(_Section):
+class FaberConfig(Section):
     """The whole file."""
 
     schema_version: str = Field(default="1.0", description="The layout of this file.")

@@ -7,7 +7,8 @@ import pytest
 
 from faberdb.config.coverage import WITHOUT_EFFECT, all_keys, keys_without_effect, reference_page
 from faberdb.config.load import find_config, load_config, root_of
-from faberdb.config.model import BackupNeed, FaberConfig, Hosting
+from faberdb.config.model import FaberConfig, Hosting
+from faberdb.config.safety import BackupNeed
 from faberdb.config.template import render, write_config
 from faberdb.errors import ConfigInvalid, Refused
 from faberdb.project import load_project

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from faberdb.config.model import BackupNeed, FaberConfig
+from faberdb.config.model import FaberConfig
+from faberdb.config.safety import BackupNeed
 from faberdb.errors import Refused
 from faberdb.policy import Autonomy, asks, policy_for, refuse_skips
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from faberdb.config.model import DetectionPatterns
+from faberdb.config.phases import DetectionPatterns
 from faberdb.errors import Refused
 from faberdb.workitem import WorkItem, detect, read_work_item
 

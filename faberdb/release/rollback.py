@@ -1,0 +1,144 @@
+"""Deciding about an undo: which release, whether it may be taken back, and by which way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from faberdb.connection import connect
+from faberdb.errors import CompensationFailed, Refused
+from faberdb.ledger import Kind
+from faberdb.plan import UndoWay
+from faberdb.progress import Progress
+from faberdb.release.execution import journal_of
+from faberdb.release.record import Outcome, Release, newest_touching, read_release
+from faberdb.revision import Standing
+from faberdb.rows import count_rows, rows_after
+from faberdb.target import Target
+
+
+def open_rollback(target: Target, release: Release, *, cause: str, requester: str) -> Release:
+    """Write the intention to take a release back.
+
+    Args:
+        cause: why; kept in the ledger and reported with the outcome.
+        requester: the person who asked, "" when the release flow takes back its own release.
+
+    Raises:
+        Refused: there is nothing to take back.
+        CompensationFailed: it was tried by itself as often as the policy allows.
+    """
+    check_can_roll_back(target, release)
+    tries = len(target.ledger.entries(release=release.id, kind=Kind.ROLLBACK_OPENED))
+    allowed = target.environment.policy.max_auto_rollback_attempts
+    if not requester and tries >= allowed:
+        raise CompensationFailed(
+            f"Release {release.id} was tried to be taken back {tries} times; it stops here and keeps all.",
+            why=release.cause,
+            next_step=f"faber-db rollback {release.environment} --release {release.id}",
+        )
+    target.ledger.append(
+        Kind.ROLLBACK_OPENED,
+        release=release.id,
+        environment=release.environment,
+        actor=requester or "faber-db",
+        body={"cause": cause},
+    )
+    return read_release(target.ledger, release.id)
+
+
+def find_release(target: Target, release: str) -> Release:
+    """A release of this environment by id, or the newest that changed it.
+
+    Raises:
+        Refused: there is none, or it belongs to another environment.
+    """
+    if release:
+        found: Release | None = read_release(target.ledger, release)
+    else:
+        found = newest_touching(target.ledger, target.name)
+    if found is None:
+        raise Refused(
+            f"{target.name} has no release to take back.", next_step=f"faber-db status {target.name}"
+        )
+    if found.environment != target.name:
+        raise Refused(
+            f"Release {found.id} belongs to {found.environment}, not to {target.name}.",
+            next_step=f"faber-db rollback {found.environment} --release {found.id}",
+        )
+    return found
+
+
+def preview_undo(target: Target, release: Release) -> dict[str, Any]:
+    """What taking a release back would do and lose, from reading alone."""
+    check_can_roll_back(target, release)
+    facts: dict[str, Any] = {
+        "release": release.id,
+        "revisions": [s.revision for s in release.plan.steps],
+        "way": release.plan.undo.way.value,
+        "loses": release.plan.undo.loses,
+    }
+    taken = (release.done("snapshot") or {}).get("snapshot")
+    if taken:
+        manifest = target.store.manifest(taken)
+        with connect(target.dsn, purpose="preview undo") as conn:
+            changes = rows_after(manifest.row_counts, count_rows(conn))
+        facts |= {
+            "snapshot": f"{taken} of {manifest.created_at:%Y-%m-%d %H:%M:%S %Z}",
+            "rows_that_differ": {c.table: f"{c.before} then, {c.now} now" for c in changes},
+        }
+    return facts
+
+
+def check_can_roll_back(target: Target, release: Release) -> None:
+    """Refuse what makes no sense, before anybody is asked.
+
+    Raises:
+        Refused: it changed nothing, was taken back already, or newer releases stand on it.
+    """
+    if release.outcome in {Outcome.ROLLED_BACK, Outcome.ABORTED}:
+        raise Refused(f"Release {release.id} was taken back already.", next_step="faber-db status")
+    if not release.touched:
+        raise Refused(
+            f"Release {release.id} changed nothing, so there is nothing to take back.",
+            next_step="faber-db status",
+        )
+    newer = newest_touching(target.ledger, release.environment)
+    if newer is not None and newer.id != release.id:
+        raise Refused(
+            f"Release {newer.id} came after {release.id} and would be lost with it.",
+            why="Restoring an older snapshot takes every later release back too.",
+            next_step=f"faber-db rollback {release.environment} --release {newer.id}",
+        )
+
+
+def choose_way(target: Target, release: Release) -> UndoWay:
+    """What has to be done now, by asking the database what is there.
+
+    Raises:
+        CompensationFailed: effects stay and the plan has no way to take them back.
+    """
+    decided = release.done("choose undo")
+    if decided is not None:
+        return UndoWay(decided["way"])
+
+    def look(progress: Progress) -> Mapping[str, Any]:
+        planned = {s.revision for s in release.plan.steps}
+        with connect(target.dsn, purpose=f"undo {release.id}") as conn:
+            tracked = target.tool.tracked(conn)
+        effects = [t.name for t in tracked if t.name in planned and t.standing is Standing.APPLIED]
+        partly = [t.name for t in tracked if t.name in planned and t.standing.unresolved]
+        atomic = {s.revision for s in release.plan.steps if s.atomic}
+        if not effects and set(partly) <= atomic and target.fingerprint() == release.plan.fingerprint:
+            return {"way": UndoWay.ABORT.value, "unfinished": partly}
+        if release.plan.undo.way is UndoWay.RESTORE_AND_SWAP:
+            return {"way": UndoWay.RESTORE_AND_SWAP.value, "effects": effects + partly}
+        raise CompensationFailed(
+            f"{release.environment} keeps {', '.join(effects + partly) or 'a changed schema'}: the plan had"
+            " no way to take it back.",
+            why=release.plan.undo.why,
+            next_step="fix it forward with a new revision, or restore a snapshot: faber-db restore"
+            f" {release.environment} --from ID",
+        )
+
+    return UndoWay(journal_of(target, release).ensure("choose undo", look)["way"])
