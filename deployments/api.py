@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -33,17 +34,23 @@ class RunState:
         return self.kind == "PAUSED"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PrefectApi:
     """A Prefect server by its API URL, such as `http://127.0.0.1:4200/api`."""
 
     url: str
     auth: str = ""  # user:password, as PREFECT_API_AUTH_STRING holds it
 
+    @cached_property
+    def _client(self) -> httpx.Client:
+        """One for all calls: making one costs more than a call."""
+        login = self.auth.split(":", 1) if self.auth else None
+        return httpx.Client(timeout=_TIMEOUT_S, auth=(login[0], login[1]) if login else None)
+
     def healthy(self) -> bool:
         """Whether the server answers now."""
         try:
-            return httpx.get(f"{self.url}/health", timeout=2.0).status_code == 200
+            return self._client.get(f"{self.url}/health", timeout=2.0).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -125,15 +132,8 @@ class PrefectApi:
         return response.json()
 
     def _response(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
-        auth = tuple(self.auth.split(":", 1)) if self.auth else None
         try:
-            return httpx.request(
-                method,
-                f"{self.url}{path}",
-                json=body,
-                timeout=_TIMEOUT_S,
-                auth=auth,  # type: ignore[arg-type]
-            )
+            return self._client.request(method, f"{self.url}{path}", json=body)
         except httpx.HTTPError as error:
             raise ServerUnreachable(
                 f"Prefect at {self.url} does not answer.",

@@ -8,7 +8,7 @@ from prefect import flow
 
 from faberdb.policy import Autonomy
 from flows.release import release
-from flows.settings import FLOW
+from flows.settings import FLOW, subflows
 from tasks.environments import check_health, create_database, provision, seed
 from tasks.planning import first_environment
 from tasks.reporting import begin, publish_build
@@ -35,7 +35,8 @@ def build(
     dev = first_environment(project)
     provision(project, dev)
     created = create_database(project, dev)
-    release(project, dev, work_item, requester, autonomy)
+    with subflows():
+        release(project, dev, work_item, requester, autonomy)
     seeded = seed(project, dev)
     health = check_health(project, dev)
     return publish_build(project, dev, created, seeded, health)

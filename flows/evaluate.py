@@ -8,7 +8,7 @@ from prefect import flow
 
 from faberdb.policy import Autonomy
 from flows.release import release
-from flows.settings import FLOW
+from flows.settings import FLOW, subflows
 from tasks.environments import check_health, create_database, provision
 from tasks.planning import evaluation_environments, rehearse_on_copy, test_application
 from tasks.reporting import begin, publish_evaluation
@@ -35,7 +35,8 @@ def evaluate(
     evidence = rehearse_on_copy(project, production, work_item, requester)
     provision(project, staging)
     create_database(project, staging)
-    release(project, staging, work_item, requester, autonomy)
+    with subflows():
+        release(project, staging, work_item, requester, autonomy)
     check_health(project, staging)
     tests = test_application(project, staging)
     return publish_evaluation(project, evidence, staging, tests)

@@ -13,7 +13,7 @@ from flows.evaluate import evaluate
 from flows.frame import frame
 from flows.gate import permit, permit_ahead
 from flows.release import release
-from flows.settings import FLOW
+from flows.settings import FLOW, subflows
 from tasks.planning import evaluation_environments, first_environment
 from tasks.reporting import begin, publish_no_work
 
@@ -36,19 +36,20 @@ def pipeline(
         requester: Who asks; empty for the one the work item names. Never the one who approves.
         autonomy: How much is done without asking: dry-run, assist, guarded or autonomous.
     """
-    framed = frame(project, work_item, requester)
-    requester = framed["requester"]
-    if not framed["database_work"]:
-        return publish_no_work(project, framed)
-    plans = architect(project, work_item, requester)
-    if autonomy is Autonomy.DRY_RUN:
-        return plans
-    dev = first_environment(project)
-    production, staging = evaluation_environments(project)
-    permit_ahead(project, dev, work_item, requester, autonomy)
-    build(project, work_item, requester, autonomy)
-    permit_ahead(project, staging, work_item, requester, autonomy)
-    evaluate(project, work_item, requester, autonomy)
-    begin(project, "release")
-    permit(project, production, work_item, requester, autonomy)
-    return release(project, production, work_item, requester, autonomy)
+    with subflows():
+        framed = frame(project, work_item, requester)
+        requester = framed["requester"]
+        if not framed["database_work"]:
+            return publish_no_work(project, framed)
+        plans = architect(project, work_item, requester)
+        if autonomy is Autonomy.DRY_RUN:
+            return plans
+        dev = first_environment(project)
+        production, staging = evaluation_environments(project)
+        permit_ahead(project, dev, work_item, requester, autonomy)
+        build(project, work_item, requester, autonomy)
+        permit_ahead(project, staging, work_item, requester, autonomy)
+        evaluate(project, work_item, requester, autonomy)
+        begin(project, "release")
+        permit(project, production, work_item, requester, autonomy)
+        return release(project, production, work_item, requester, autonomy)

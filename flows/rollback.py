@@ -9,7 +9,7 @@ from prefect import flow
 from faberdb.errors import FaberError
 from faberdb.plan import UndoWay
 from flows.gate import permit_rollback
-from flows.settings import FLOW
+from flows.settings import FLOW, subflows
 from tasks.releasing import exclusive
 from tasks.reporting import publish_release, taken_back, undo_failed
 from tasks.undoing import (
@@ -71,7 +71,8 @@ def rollback(
 def take_back(project: str, environment: str, release_id: str, cause: str) -> FaberError:
     """Run the compensating flow after a failure; returns the error to raise, which carries both causes."""
     try:
-        rollback(project, environment, release_id, cause=cause)
+        with subflows():
+            rollback(project, environment, release_id, cause=cause)
     except FaberError as error:
         return undo_failed(project, environment, release_id, error, cause)
     return taken_back(project, environment, release_id, cause)
