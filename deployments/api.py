@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,7 +46,9 @@ class PrefectApi:
     def _client(self) -> httpx.Client:
         """One for all calls: making one costs more than a call."""
         login = self.auth.split(":", 1) if self.auth else None
-        return httpx.Client(timeout=_TIMEOUT_S, auth=(login[0], login[1]) if login else None)
+        client = httpx.Client(timeout=_TIMEOUT_S, auth=(login[0], login[1]) if login else None)
+        weakref.finalize(self, client.close)
+        return client
 
     def healthy(self) -> bool:
         """Whether the server answers now."""

@@ -39,7 +39,7 @@ def check_plan(target: Target, release: Release) -> dict[str, Any]:
         NotApproved, ApprovalPending: the environment's policy asks for a person, whoever runs this.
     """
 
-    if target.environment.policy.approval:
+    if target.environment.policy.insists:
         require_permission(target, release)
 
     def look(progress: Progress) -> Mapping[str, Any]:
@@ -138,7 +138,7 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
         SnapshotUnusable: the plan's undo needs a snapshot and there is none; nothing was run.
         RevisionFailed: a revision failed; earlier ones of this plan stay applied.
     """
-    if target.environment.policy.approval:
+    if target.environment.policy.insists:
         require_permission(target, release)  # law 2, however the call came here
     require_lock(target.dsn, release.id)
     if release.plan.snapshot and not (release.done("snapshot") or {}).get("snapshot"):

@@ -9,6 +9,7 @@ import sys
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from faberdb.errors import FaberError, Failed
+from faberdb.policy import Autonomy
 from faberdb.release.journal import LISTENERS, Moment
 from flows.release import release
 from flows.rollback import rollback
@@ -23,6 +24,11 @@ def run_release(root: str, fault: str = "", how: str = "", requester: str = "Pri
         how: `kill` or `fail`.
     """
     _run(lambda: release(root, "production", requester=requester), fault, how)
+
+
+def run_staging(root: str, autonomy: str) -> None:
+    """Run the release flow for staging at a level of autonomy."""
+    _run(lambda: release(root, "staging", requester="Priya", autonomy=Autonomy(autonomy)), "", "")
 
 
 def run_rollback(

@@ -10,11 +10,13 @@ import pytest
 
 from faberdb.connection import connect
 from faberdb.errors import NotApproved, Refused
+from faberdb.progress import silent
+from faberdb.provisioning import create_environment_database
 from faberdb.release.lock import hold_environment
 from faberdb.release.opening import open_release, plan_target
 from faberdb.release.record import Outcome
 from faberdb.target import open_target
-from tests.flows.running import run_release, run_rollback
+from tests.flows.running import run_release, run_rollback, run_staging
 from tests.flows.shoplet import GOOD, Shoplet
 
 Forked = Callable[..., int]
@@ -182,3 +184,18 @@ def test_a_new_plan_replaces_one_that_nobody_decided(shoplet: Shoplet) -> None:
         second = open_release(target, plan_target(target))
         assert open_release(target, plan_target(target)).id == second.id
     assert first.id != second.id
+
+
+@pytest.mark.parametrize(("autonomy", "released"), [("guarded", False), ("autonomous", True)])
+def test_autonomy_waives_an_approval_that_is_only_preferred(
+    shoplet: Shoplet, forked: Forked, autonomy: str, released: bool
+) -> None:
+    config = shoplet.root / "faber-db.toml"
+    text = config.read_text().replace(
+        "[environments.staging]", "[environments.staging]\nrequire_approval = true"
+    )
+    config.write_text(text)
+    with open_target(shoplet.root, "staging") as target:
+        create_environment_database(target, silent)
+    code = forked(run_staging, str(shoplet.root), autonomy)
+    assert (code == 0) is released
