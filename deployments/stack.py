@@ -147,7 +147,7 @@ def _environment(home: Path, server: Dsn, port: int) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_WORKER_QUERY_SECONDS": "0.3",
         "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
         "PREFECT_CLI_PROMPT": "false",
         "PYTHONUNBUFFERED": "1",
