@@ -140,6 +140,7 @@ def _environment(home: Path, server: Dsn, port: int) -> dict[str, str]:
     database = f"postgresql+asyncpg://{server.user}@/prefect?host={quote(server.host, safe='/')}"
     return {
         **os.environ,
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
         "FABER_DB_HOME": str(home),
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
