@@ -155,7 +155,8 @@ def _run_once(admin: Dsn, contender: Contender) -> tuple[float, str]:
     with connect(admin, purpose="benchmark") as conn:
         run(conn, "DROP DATABASE IF EXISTS {name} WITH (FORCE)", name=name)
         run(conn, "CREATE DATABASE {name}", name=name)
-        conn.execute("CHECKPOINT")  # nobody pays for the writes of the one before
+        conn.execute("CHECKPOINT")
+    os.sync()  # nobody pays for the writes of the one before, the file system's own included
     url = f"postgres://{admin.user}@/{name}?host={admin.host}&port={admin.port}&sslmode=disable"
     began = time.perf_counter()
     contender.deploy(url)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from faberdb.budget import Budget
-from faberdb.connection import connect
+from faberdb.connection import connect, flushed_together
 from faberdb.dsn import parse_dsn
 from faberdb.history import pending
 from faberdb.progress import silent
@@ -20,7 +20,7 @@ def deploy(url: str, folder: Path) -> None:
     revisions = tool.revisions()
     with connect(parse_dsn(url, source="DATABASE_URL"), purpose="benchmark") as conn:
         tool.ensure_tracking(conn)
-        with tool.hold_lock(conn, timeout_s=15):
+        with tool.hold_lock(conn, timeout_s=15), flushed_together(conn):
             for revision in pending(revisions, tool.tracked(conn)):
                 tool.apply(conn, revision, Budget(), silent)
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 from faberdb.budget import Budget
 from faberdb.catalog import read_schema
-from faberdb.connection import Connection, connect
+from faberdb.connection import Connection, connect, flushed_together
 from faberdb.databases import drop_database, ensure_database, fitting_name
 from faberdb.dsn import Dsn
 from faberdb.errors import HistoryRefused
@@ -47,7 +47,7 @@ def find_baseline(
     scratch = dsn.with_database(fitting_name(dsn.database, f"_recognise_{secrets.token_hex(4)}"))
     ensure_database(scratch)
     try:
-        with connect(scratch, purpose="recognise") as conn:
+        with connect(scratch, purpose="recognise") as conn, flushed_together(conn):
             tool.ensure_tracking(conn)
             for number, revision in enumerate(revisions, 1):
                 progress(f"comparing with {revision.name}")

@@ -74,6 +74,24 @@ def connect(
         yield conn
 
 
+@contextmanager
+def flushed_together(conn: Connection) -> Iterator[None]:
+    """Let the commits inside return at once, and leave only when all of them are on disk.
+
+    WAL is ordered: a server that dies inside the block forgets a tail of its commits, whole transactions
+    with their tracking rows, and nothing before them. Whoever claims success does so after the block.
+    """
+    conn.execute("SET synchronous_commit = off")
+    try:
+        yield
+    finally:
+        if not conn.closed:
+            conn.rollback()
+            conn.execute("RESET synchronous_commit")
+            # A commit is flushed only if it wrote something, and this writes to nothing but the WAL.
+            conn.execute("SELECT pg_logical_emit_message(true, 'faber-db', '')")
+
+
 def _application_name(purpose: str) -> str:
     who = f"faber-db {purpose} ({_user()}@{os.uname().nodename} pid {os.getpid()})"
     return who.encode("ascii", "replace").decode()[:63]  # NAMEDATALEN: the server cuts there anyway

@@ -38,6 +38,7 @@ def start_server(home: Path) -> Dsn:
     data = _data(home)
     data.parent.mkdir(parents=True, exist_ok=True)
     _hide_from_git(home)
+    _forget_unburied(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is unset
@@ -109,6 +110,35 @@ def _hide_from_git(home: Path) -> None:
     marker = home / ".gitignore"
     if not marker.exists():
         marker.write_text("*\n")
+
+
+def _forget_unburied(data: Path) -> None:
+    """Remove the lock files of a killed server that is a zombie still, as under a container's PID 1 that reaps none.
+
+    PostgreSQL takes the zombie for a running server and refuses to start. Its backends outlive it for a
+    moment and must not meet a second server on the same files: as long as one is attached to the old
+    server's shared memory, they stay.
+    """
+    file = data / "postmaster.pid"
+    deadline = time.monotonic() + _STOP_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            lines = file.read_text().splitlines()
+            dead = not Path(f"/proc/{lines[0]}/cmdline").read_bytes()
+            state = Path(f"/proc/{lines[0]}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            segments = Path("/proc/sysvipc/shm").read_text().splitlines()
+        except (FileNotFoundError, IndexError):
+            return
+        if not dead or len(lines) < 7:
+            return
+        _, shmid = lines[6].split()
+        if state == "Z" and not any(
+            f[1] == shmid and int(f[6]) for f in (line.split() for line in segments[1:])
+        ):
+            for left in (*data.glob(".s.PGSQL.*.lock"), file):
+                left.unlink(missing_ok=True)
+            return
+        time.sleep(0.05)
 
 
 def _alive(pid: int) -> bool:

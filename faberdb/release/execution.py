@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from faberdb.connection import connect
+from faberdb.connection import connect, flushed_together
 from faberdb.errors import PlanStale, SnapshotUnusable, VerificationFailed
 from faberdb.history import read_history
 from faberdb.ledger import Kind
@@ -151,7 +151,7 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
         on_disk = {r.name: r for r in target.tool.revisions()}
         with connect(target.dsn, purpose=f"apply {release.id}") as conn:
             target.tool.ensure_tracking(conn)
-            with target.tool.hold_lock(conn, timeout_s=_TOOL_LOCK_WAIT_S):
+            with target.tool.hold_lock(conn, timeout_s=_TOOL_LOCK_WAIT_S), flushed_together(conn):
                 applied = {t.name for t in target.tool.tracked(conn) if t.standing is Standing.APPLIED}
                 for step in release.plan.steps:
                     if step.revision in applied:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from faberdb.catalog import read_schema
 from faberdb.checks import run_checks
-from faberdb.connection import connect
+from faberdb.connection import connect, flushed_together
 from faberdb.databases import drop_database, fitting_name
 from faberdb.dsn import Dsn
 from faberdb.errors import FaberError
@@ -82,7 +82,7 @@ def _run(
     timings: list[tuple[str, float]] = []
     message, fingerprint = "", ""
     try:
-        with connect(copy, purpose="rehearse") as conn:
+        with connect(copy, purpose="rehearse") as conn, flushed_together(conn):
             target.tool.ensure_tracking(conn)
             for step in plan.steps:
                 progress(f"rehearsing {step.revision}")
