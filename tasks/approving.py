@@ -13,11 +13,12 @@ from pydantic import Field
 from faberdb.plan import ApprovalLevel
 from faberdb.policy import Autonomy, asks
 from faberdb.project import load_project
+from faberdb.question import approval_question
 from faberdb.release import opening, permission, restoration, rollback
 from faberdb.release.approval import Decision, Verdict, Vote, approving
 from faberdb.release.record import Outcome, Release, read_release
 from faberdb.release.rehearsal import find_evidence
-from faberdb.report import plan_markdown, release_markdown
+from faberdb.report import release_markdown
 from faberdb.risk import CONFIRMATION_PHRASE
 from faberdb.target import Target
 from faberdb.workitem import title_of
@@ -171,14 +172,13 @@ def vote_of(digest: str, answer: dict[str, str]) -> Vote:
 
 
 def _asked(target: Target, release: Release, *, waiting: bool) -> Asked:
-    evidence = find_evidence(target, release.digest)
     return Asked(
         release="" if release.outcome is Outcome.RELEASED else release.id,
         waiting=waiting,
-        question=_text(
-            f"# Release to {release.environment}?",
-            permission.standing_of_votes(target, release.votes, release.digest),
-            plan_markdown(release.plan, evidence),
+        question=approval_question(
+            release.plan,
+            find_evidence(target, release.digest),
+            standing=permission.standing_of_votes(target, release.votes, release.digest),
         ),
         timeout_s=int(target.environment.policy.approval_timeout_s(release.plan.approval.value)),
         votes=len(approving(release.votes, release.digest)),

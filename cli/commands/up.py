@@ -13,7 +13,7 @@ from cli.options import json_option, project_option
 @click.option("--detach", is_flag=True, help="Return when everything answers; end it with faber-db down.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Listen there; others need a password.")
 @click.option("--port", default=4200, show_default=True, help="Of Prefect's API and UI.")
-@click.option("--webhook-port", default=4210, show_default=True, help="Of the webhook receiver.")
+@click.option("--webhook-port", default=4210, show_default=True, help="Of the webhook receiver; 0: none.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 16), help="How many.")
 @project_option
 @json_option
@@ -80,7 +80,12 @@ def _stay(root: Path, home: Path, host: str, port: int, webhook_port: int, worke
         click.echo(f"  {note}")
 
     shape = Shape(
-        host=host, port=port, workers=workers, receiver_port=webhook_port, project=root, supervised=True
+        host=host,
+        port=port,
+        workers=workers,
+        receiver_port=webhook_port or None,
+        project=root,
+        supervised=True,
     )
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
