@@ -115,7 +115,7 @@ def register_deployments(home: Path, env: dict[str, str]) -> None:
     with log.open("w") as out:
         for command in (
             [*prefect, "deploy", "--all", "--prefect-file", file],
-            [*prefect, "block", "register", "--module", "blocks.postgres_environment"],
+            [*prefect, "block", "register", "--module", "blocks.registry"],
         ):
             done = subprocess.run(
                 command, env=env, stdout=out, stderr=out, check=False, timeout=_START_TIMEOUT_S

@@ -11,7 +11,6 @@ from prefect.input import RunInput
 from pydantic import Field
 
 from faberdb.policy import Autonomy, asks
-from faberdb.project import load_project
 from faberdb.release import opening, permission, restoration, rollback
 from faberdb.release.approval import Decision, Verdict, Vote
 from faberdb.release.record import Outcome, Release, read_release
@@ -20,7 +19,7 @@ from faberdb.report import plan_markdown, release_markdown
 from faberdb.target import Target
 from faberdb.workitem import title_of
 from tasks.policies import IDEMPOTENT, ONCE, READ
-from tasks.resolving import environment_of, release_of
+from tasks.resolving import environment_of, policy_of, release_of
 
 
 class ApprovalForm(RunInput):
@@ -57,7 +56,7 @@ NOTHING = Asked(release="", waiting=False, question="", timeout_s=0)
 @task(**READ)
 def asks_person(project: str, environment: str, autonomy: Autonomy) -> bool:
     """Whether releases of this environment wait for a vote at this level of autonomy."""
-    return asks(load_project(project).environment(environment).policy, autonomy)
+    return asks(policy_of(project, environment), autonomy)
 
 
 @task(**IDEMPOTENT)

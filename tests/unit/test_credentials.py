@@ -7,6 +7,7 @@ import pytest
 from faberdb.credentials import resolve_dsn, unset_variables
 from faberdb.dsn import Dsn, parse_dsn
 from faberdb.errors import ConfigInvalid, VariableMissing
+from faberdb.given import Given
 from faberdb.project import Project, load_project
 
 SECRET = "s3cr3t-canary"
@@ -37,7 +38,7 @@ def test_a_dot_env_file_holds_it_where_the_environment_does_not(project: Project
 
 def test_a_block_wins(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROD_DATABASE_URL", "postgresql://a@variable/shop")
-    given = {"production": "postgresql://a@block/shop"}
+    given = Given(dsn=Dsn(host="block", database="shop"), block="shop-production")
     assert resolve_dsn(project, project.environment("production"), given=given).host == "block"
 
 
