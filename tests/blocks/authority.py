@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import ssl
 import struct
 import subprocess
@@ -14,6 +15,10 @@ from pathlib import Path
 
 from faberdb.dsn import Dsn
 
+_OPENSSL = (
+    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem"
+    " -out certificate.pem -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+)
 _SSL_REQUEST, _GSS_REQUEST = 80877103, 80877104
 
 
@@ -30,9 +35,7 @@ class Authority:
 
 def make_authority(folder: Path) -> Authority:
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        + ["-keyout", "key.pem", "-out", "certificate.pem", "-days", "2", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=DNS:localhost"],
+        shlex.split(_OPENSSL),
         cwd=folder,
         check=True,
         capture_output=True,

@@ -11,7 +11,8 @@ from blocks.loading import dsn_of
 from blocks.postgres_environment import PostgresEnvironment, Tls
 from faberdb.connection import connect
 from faberdb.dsn import Dsn
-from faberdb.errors import FaberError
+from faberdb.errors import CommandFailed, FaberError
+from faberdb.snapshot.programs import dump, restore
 from tests.blocks.authority import Authority, make_authority, tls_front
 
 
@@ -65,6 +66,29 @@ def test_another_authority_is_refused(address: Callable[..., Dsn], tmp_path: Pat
     other = make_authority(tmp_path)
     with pytest.raises(FaberError):
         encrypted(address(tls=Tls.VERIFY_CA, root_certificate=other.certificate))
+
+
+def test_a_snapshot_crosses_the_wire_by_tls_too(
+    address: Callable[..., Dsn], authority: Authority, fresh_database: Dsn, tmp_path: Path
+) -> None:
+    """The embedded pg_dump and pg_restore are built without TLS."""
+    with connect(fresh_database, purpose="tests") as conn:
+        conn.execute("CREATE TABLE note AS SELECT generate_series(1, 1000) AS id")
+    given = {"tls": Tls.VERIFY_FULL, "root_certificate": authority.certificate}
+    there = address(database=fresh_database.database, **given)
+    with connect(there, purpose="tests") as conn, conn.transaction():
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        (snapshot,) = conn.execute("SELECT pg_export_snapshot()").fetchone()  # type: ignore[misc]
+        dump(there, tmp_path / "dump", snapshot=snapshot, timeout_s=60)
+    with connect(there, purpose="tests") as conn:
+        conn.execute("DROP TABLE note")
+    restore(tmp_path / "dump", there, server_version=180000, with_roles=True, timeout_s=60)
+    with connect(there, purpose="tests") as conn:
+        assert conn.execute("SELECT count(*) FROM note").fetchone() == (1000,)
+    other = make_authority(tmp_path)
+    stranger = address(database=there.database, tls=Tls.VERIFY_CA, root_certificate=other.certificate)
+    with pytest.raises(CommandFailed, match="certificate verify failed"):
+        restore(tmp_path / "dump", stranger, server_version=180000, with_roles=True, timeout_s=60)
 
 
 def test_a_server_without_tls_is_not_spoken_to_in_clear(server: Dsn, address: Callable[..., Dsn]) -> None:

@@ -23,6 +23,7 @@ from blocks.snapshot_store import SnapshotStore
 from blocks.work_tracker import WorkTracker
 from faberdb.project import load_project
 from tests.blocks.authority import Authority, make_authority
+from tests.prefect_stack import REPOSITORY
 
 CANARY = "s3cr3t-canary"
 
@@ -46,6 +47,13 @@ class TestEveryBlock(BlockStandardTestSuite):
 
     def test_is_registered_under_its_own_slug(self, block: type[Block]) -> None:
         assert TYPES[block.get_block_type_slug()] is block
+
+    def test_is_in_the_reference_with_all_its_fields(self, block: type[Block]) -> None:
+        page = (REPOSITORY / "docs" / "reference" / "blocks.md").read_text()
+        section = page.split(f"## {block.get_block_type_name()}\n")[1].split("\n## ")[0]
+        rows = [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")]
+        assert f"Type `{block.get_block_type_slug()}`" in section
+        assert rows == list(block.model_fields)
 
     def test_refuses_a_field_that_it_does_not_have(self, block: type[Block]) -> None:
         with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
