@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 
 from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
-from prefect.logging import get_logger
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_logger, get_run_logger
+from prefect.logging.loggers import LoggingAdapter
 
 from blocks.loading import notifier_of
 from blocks.notifier import Event, Notifier
@@ -40,7 +43,7 @@ def notify(project: Project, event: Event, subject: str, body: str, *, timeout_s
     worker.start()
     worker.join(timeout_s)
     if worker.is_alive():
-        get_logger("faber-db").warning("The channel was not told of %s within %g s.", event, timeout_s)
+        _logger().warning("The channel was not told of %s within %g s.", event, timeout_s)
     return bool(told)
 
 
@@ -54,7 +57,7 @@ def _tell(project: Project, event: Event, subject: str, body: str, told: list[bo
     except Exception as error:
         # Its class only: a webhook's address, which is its secret, stands in many such messages.
         channel = notifier.channel if notifier else "Prefect's Notifier block"
-        get_logger("faber-db").warning("%s could not be told of %s: %s", channel, event, type(error).__name__)
+        _logger().warning("%s could not be told of %s: %s", channel, event, type(error).__name__)
 
 
 def _send(name: str, subject: str, body: str) -> None:
@@ -65,3 +68,11 @@ def _send(name: str, subject: str, body: str) -> None:
         raise TypeError(f"{name} is no notification block")
     with channel.raise_on_failure():
         channel.notify(body, subject, _sync=True)  # type: ignore[call-arg, unused-coroutine]
+
+
+def _logger() -> logging.Logger | LoggingAdapter:
+    """The run's own, so that the warning is seen beside the release that it is about."""
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return get_logger("faber-db")

@@ -75,7 +75,6 @@ class PostgresEnvironment(Block):
     root_certificate: str | None = Field(
         default=None,
         description="PEM text of the authority that signed the server's certificate, for the verify modes.",
-        json_schema_extra={"format": "textarea"},
     )
 
     @field_validator("host")

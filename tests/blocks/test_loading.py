@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect import flow, task
 from prefect.blocks.core import Block
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from blocks.loading import given_for, notifier_of, read_blocks, work_link
 from blocks.names import BlockName
@@ -40,6 +41,7 @@ from faberdb.policy import Autonomy
 from faberdb.project import Project, load_project
 from tasks.approving import asks_person
 from tasks.environments import look_at_environment
+from tasks.policies import ONCE
 from tasks.releasing import refuse_skips
 from tasks.resolving import environment_of, policy_of
 
@@ -321,6 +323,23 @@ def test_the_channel_is_told_of_what_it_asked_for(project: Project, channel: Cha
     assert notify(project, Event.RELEASED, "shop", "production is done")
     assert not notify(project, Event.APPROVED, "shop", "Morgan said yes")
     assert channel.heard == [{"text": "shop: production is done"}]
+
+
+def test_a_task_reads_blocks_and_tells_by_the_client_of_its_run(project: Project, channel: Channel) -> None:
+    @task(**ONCE)
+    def tell(root: str) -> bool:
+        loaded = load_project(root)
+        return given_for(loaded, "production") == NOTHING_GIVEN and notify(
+            loaded, Event.WAITING, "shop", "go?"
+        )
+
+    @flow
+    def asking(root: str) -> bool:
+        return tell(root)
+
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        assert asking(str(project.root))
+    assert channel.heard == [{"text": "shop: go?"}]
 
 
 def test_a_channel_that_fails_stops_nothing_and_its_address_is_not_logged(
