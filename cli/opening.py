@@ -42,7 +42,7 @@ def given_to(project: Project, environments: Sequence[Environment]) -> dict[str,
         raise ServerUnreachable(
             f"environments.{named[0].name}.connection_block names the block {named[0].connection_block!r},"
             " and no Prefect is known here.",
-            next_step="export PREFECT_API_URL=http://HOST:4200/api",
+            next_step="faber-db up, or export PREFECT_API_URL=http://HOST:4200/api",
         )
     if api is None or not (named or _has_any(api, project, environments)):
         return dict.fromkeys((e.name for e in environments), NOTHING_GIVEN)
