@@ -154,6 +154,20 @@ class PrefectApi:
         """Whether a work pool of that name was created."""
         return self._response("GET", f"/work_pools/{pool}").status_code == 200
 
+    def block_exists(self, type_slug: str, name: str) -> bool:
+        """Whether Prefect has a block of that type and name; its secrets are not asked for."""
+        path = f"/block_types/slug/{type_slug}/block_documents/name/{name}"
+        response = self._response("GET", path)
+        if response.status_code == 404:  # no such block, or no such type yet
+            return False
+        if response.is_error:
+            kind = Refused if response.status_code in {401, 403} else ServerUnreachable
+            raise kind(
+                f"Prefect at {self.url} answered {response.status_code} when it was asked for a block.",
+                next_step="look at PREFECT_API_URL and PREFECT_API_AUTH_STRING",
+            )
+        return True
+
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         response = self._response(method, path, body)
         if response.status_code == 404:

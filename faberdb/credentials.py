@@ -9,10 +9,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from faberdb.dsn import Dsn, parse_dsn
 from faberdb.embedded import find_server
-from faberdb.errors import Refused, ServerUnreachable, VariableMissing
+from faberdb.errors import ConfigInvalid, Refused, ServerUnreachable, VariableMissing
+from faberdb.given import NOTHING_GIVEN, Given
 from faberdb.project import Environment, Hosting, Project
 from faberdb.tools.prisma.datasource import read_datasource
 
@@ -28,22 +30,22 @@ class LedgerAddress:
     admin: Dsn
 
 
-def resolve_dsn(project: Project, environment: Environment, *, given: Mapping[str, str] | None = None) -> Dsn:
+def resolve_dsn(project: Project, environment: Environment, *, given: Given = NOTHING_GIVEN) -> Dsn:
     """An environment's database and login.
 
     Args:
         project: whose.
         environment: which.
-        given: URLs by environment name from Prefect blocks; they win.
+        given: what Prefect blocks say of it; they win.
 
     Raises:
         VariableMissing: nothing says where it is.
         ServerUnreachable: the embedded server does not run.
-        ConfigInvalid: the URL is malformed.
+        ConfigInvalid: the URL is malformed, or a block speaks of an embedded database.
     """
-    url = (given or {}).get(environment.name)
-    if url:
-        return parse_dsn(url, source=f"the block {environment.connection_block!r}")
+    if given.dsn is not None:
+        _refuse_two_servers(environment, given)
+        return given.dsn
     if environment.hosting is Hosting.EMBEDDED:
         return _embedded(project).with_database(environment.database)
     if environment.hosting is not Hosting.POSTGRES:
@@ -52,15 +54,42 @@ def resolve_dsn(project: Project, environment: Environment, *, given: Mapping[st
             why="embedded and postgres are; a managed server works as postgres, by its URL.",
             next_step=f'set environments.{environment.name}.hosting = "postgres"',
         )
-    for variable in (_direct_variable(project, environment), environment.variable):
-        value = look_up(variable, project.root) if variable else ""
-        if value:
-            return parse_dsn(value, source=variable)
+    variable, value = _variable(project, environment)
+    if value:
+        return parse_dsn(value, source=variable)
     raise VariableMissing(
         f"{environment.variable} is not set, and {environment.name} is where it points.",
         why="It is neither in the environment nor in .env beside the configuration.",
         next_step=f"export {environment.variable}=postgresql://USER:PASSWORD@HOST:5432/DATABASE",
     )
+
+
+def address_source(project: Project, environment: Environment, given: Given = NOTHING_GIVEN) -> str:
+    """Where an environment's address comes from: `block shop-production`, `variable X_URL` or `embedded`."""
+    if given.dsn is not None:
+        return f"block {given.block}"
+    if environment.hosting is Hosting.EMBEDDED:
+        return "embedded"
+    variable, value = _variable(project, environment)
+    return f"variable {variable}" if value else f"variable {variable} (not set)"
+
+
+def _refuse_two_servers(environment: Environment, given: Given) -> None:
+    """A block that says another server than the configuration must not be silently followed, nor ignored."""
+    if environment.hosting is Hosting.EMBEDDED:
+        raise ConfigInvalid(
+            f"{environment.name} is embedded, and Prefect has the block {given.block!r} with an address for it.",
+            next_step=f'set environments.{environment.name}.hosting = "postgres", or delete the block',
+        )
+
+
+def _variable(project: Project, environment: Environment) -> tuple[str, str]:
+    """The variable that holds the URL, and its value; "" where none does."""
+    for variable in (_direct_variable(project, environment), environment.variable):
+        value = look_up(variable, project.root) if variable else ""
+        if value:
+            return variable, value
+    return environment.variable, ""
 
 
 def _direct_variable(project: Project, environment: Environment) -> str:
@@ -91,13 +120,14 @@ def ledger_dsn(project: Project) -> LedgerAddress:
     return LedgerAddress(runs_as=runs_as, admin=owner)
 
 
-def unset_variables(project: Project) -> list[str]:
-    """The variables that the environments need and that have no value now."""
+def unset_variables(project: Project, given: Mapping[str, Given] = MappingProxyType({})) -> list[str]:
+    """The variables that the environments need, no block stands for, and that have no value now."""
     return [
         e.variable
         for e in project.environments
         if e.hosting is not Hosting.EMBEDDED
         and not e.connection_block
+        and given.get(e.name, NOTHING_GIVEN).dsn is None
         and not any(look_up(v, project.root) for v in (e.direct_variable, e.variable) if v)
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +13,7 @@ from faberdb.connection import connect
 from faberdb.credentials import resolve_dsn, unset_variables
 from faberdb.embedded import client_program, start_server
 from faberdb.errors import DatabaseMissing, FaberError
+from faberdb.given import NOTHING_GIVEN, Given
 from faberdb.project import Project
 from faberdb.target import open_project_ledger, tool_of
 
@@ -27,14 +28,19 @@ class Finding:
     next_step: str = ""
 
 
-def examine(project: Project) -> list[Finding]:
-    """Look at everything the project needs here; one bad thing hides no other."""
-    return list(_examine(project))
+def examine(project: Project, given: Mapping[str, Given]) -> list[Finding]:
+    """Look at everything the project needs here; one bad thing hides no other.
+
+    Args:
+        project: whose.
+        given: what blocks say, by environment.
+    """
+    return list(_examine(project, given))
 
 
-def _examine(project: Project) -> Iterator[Finding]:
+def _examine(project: Project, given: Mapping[str, Given]) -> Iterator[Finding]:
     yield Finding(subject="configuration", well=True, text=str(project.config_path))
-    for variable in unset_variables(project):
+    for variable in unset_variables(project, given):
         yield Finding(
             subject=f"variable {variable}",
             well=False,
@@ -50,7 +56,10 @@ def _examine(project: Project) -> Iterator[Finding]:
     yield _try("ledger", lambda: _ledger(project))
     yield _try("revisions", lambda: _revisions(project))
     for environment in project.environments:
-        yield _try(f"environment {environment.name}", partial(_environment, project, environment.name))
+        yield _try(
+            f"environment {environment.name}",
+            partial(_environment, project, environment.name, given.get(environment.name, NOTHING_GIVEN)),
+        )
 
 
 def _try(subject: str, look: Callable[[], str]) -> Finding:
@@ -93,7 +102,7 @@ def _revisions(project: Project) -> str:
     return f"{len(tool.revisions())} revisions of {tool.name} in {project.migrations_directory}"
 
 
-def _environment(project: Project, name: str) -> str:
-    dsn = resolve_dsn(project, project.environment(name))
+def _environment(project: Project, name: str, given: Given) -> str:
+    dsn = resolve_dsn(project, project.environment(name), given=given)
     with connect(dsn, purpose="doctor") as conn:
         return f"{dsn}, PostgreSQL {conn.info.server_version // 10000}"

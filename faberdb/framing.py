@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from faberdb.connection import connect
 from faberdb.credentials import resolve_dsn
 from faberdb.errors import DatabaseMissing, FaberError, Refused
+from faberdb.given import NOTHING_GIVEN, Given
 from faberdb.history import read_history
 from faberdb.project import Environment, Project
 from faberdb.target import tool_of
@@ -56,7 +56,7 @@ class Framing:
 
 
 def environment_state(
-    project: Project, environment: Environment, given: Mapping[str, str]
+    project: Project, environment: Environment, given: Given = NOTHING_GIVEN
 ) -> EnvironmentState:
     """Look at one environment; a problem is part of the answer, not an error."""
     revisions: tuple[str, ...] = ()

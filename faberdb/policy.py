@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from faberdb.config.model import FaberConfig
 from faberdb.config.safety import BackupNeed, DestructiveRule
-from faberdb.errors import Refused
+from faberdb.errors import ConfigInvalid, Refused
 
-__all__ = ["Autonomy", "BackupNeed", "DestructiveRule", "Policy", "asks", "policy_for", "refuse_skips"]
+__all__ = [
+    "NO_TIGHTENING",
+    "Autonomy",
+    "BackupNeed",
+    "DestructiveRule",
+    "Policy",
+    "Tightening",
+    "asks",
+    "policy_for",
+    "refuse_skips",
+    "tightened",
+]
 
 
 class Autonomy(StrEnum):
@@ -42,10 +54,25 @@ class Policy:
     retention_days: int
     approvals: int = 1  # people who must say yes, where a person is asked
     approvers: tuple[str, ...] = ()  # the only ones who may; () is anybody but the requester
+    insists_on_health: bool = False  # the looks at health cannot be skipped
 
     def approval_timeout_s(self, level: str) -> float:
         """How long a release waits for a person, in seconds."""
         return self.approval_timeouts["enhanced" if level == "enhanced" else "standard"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tightening:
+    """What is asked of an environment beyond its configuration. What is left out changes nothing."""
+
+    approvals: int | None = None  # a number asks for people even where the configuration asks for none
+    approvers: tuple[str, ...] = ()
+    approval_timeout_s: float | None = None
+    snapshot: bool = False
+    health: bool = False
+
+
+NO_TIGHTENING: Final = Tightening()
 
 
 def policy_for(config: FaberConfig, environment: str) -> Policy:
@@ -58,7 +85,7 @@ def policy_for(config: FaberConfig, environment: str) -> Policy:
     first = environment == next(iter(config.environments))
     no_auto = False in (own.auto_migrate, faber.auto_migrate if faber else None)
     no_auto = no_auto or (first and not config.faber_integration.auto_deploy_dev)
-    insists = protected or environment in safety.require_approval_for
+    insists = protected or environment in (*safety.require_approval_for, *safety.approvals)
     rules = safety.destructive_operations
     return Policy(
         protected=protected,
@@ -77,7 +104,52 @@ def policy_for(config: FaberConfig, environment: str) -> Policy:
         statement_timeout_s=config.migrations.timeout_seconds,
         lock_timeout_s=config.migrations.lock_timeout_seconds,
         retention_days=config.backup.retention_days,
+        approvals=safety.approvals.get(environment, 1),
+        approvers=tuple(n.strip() for n in safety.approvers.get(environment, ())),
+        insists_on_health=protected,
     )
+
+
+def tightened(policy: Policy, more: Tightening) -> Policy:
+    """A policy with the stricter of two sayings wherever both speak; never a weaker one.
+
+    Raises:
+        ConfigInvalid: together they let nobody, or too few, say yes.
+    """
+    if more == NO_TIGHTENING:
+        return policy
+    asked = more.approvals is not None
+    bound = more.approval_timeout_s
+    found = replace(
+        policy,
+        approval=policy.approval or asked,
+        insists=policy.insists or asked,
+        approvals=max(policy.approvals, more.approvals or 1),
+        approvers=_in_both(policy.approvers, more.approvers),
+        approval_timeouts={
+            level: seconds if bound is None else min(seconds, bound)
+            for level, seconds in policy.approval_timeouts.items()
+        },
+        backup=BackupNeed.REQUIRED if more.snapshot else policy.backup,
+        health_before=policy.health_before or more.health,
+        health_after=policy.health_after or more.health,
+        insists_on_health=policy.insists_on_health or more.health,
+    )
+    people = len({name.casefold() for name in found.approvers})
+    if (policy.approvers or more.approvers) and people < found.approvals:
+        raise ConfigInvalid(
+            f"{found.approvals} must say yes here, and only {people} may.",
+            why="The configuration and the Release Policy block say so together.",
+            next_step="correct safety.approvals and safety.approvers, or the block in the Prefect UI",
+        )
+    return found
+
+
+def _in_both(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
+    if not a or not b:
+        return a or b
+    wanted = {name.casefold() for name in b}
+    return tuple(name for name in a if name.casefold() in wanted)
 
 
 _STRICTNESS = (BackupNeed.OPTIONAL, BackupNeed.RECOMMENDED, BackupNeed.REQUIRED)
@@ -132,8 +204,9 @@ def refuse_skips(policy: Policy, environment: str, *, backup: bool, health: bool
             why="Its undo is to restore that snapshot.",
             next_step=f"faber-db migrate {environment}",
         )
-    if health and policy.protected:
+    if health and policy.insists_on_health:
+        why = "is protected" if policy.protected else "requires it"
         raise Refused(
-            f"--skip-health-check is refused: {environment} is protected.",
+            f"--skip-health-check is refused: {environment} {why}.",
             next_step=f"faber-db migrate {environment}",
         )

@@ -9,9 +9,10 @@ from typing import Any
 
 from faberdb.catalog import read_schema
 from faberdb.connection import connect
-from faberdb.credentials import resolve_dsn
+from faberdb.credentials import address_source, resolve_dsn
 from faberdb.errors import FaberError
 from faberdb.framing import EnvironmentState, environment_state
+from faberdb.given import NOTHING_GIVEN, Given
 from faberdb.project import Environment, Project
 from faberdb.release.record import Release, last_fingerprint, newest_release
 from faberdb.target import open_project_ledger, store_of, tool_of
@@ -24,6 +25,7 @@ class EnvironmentStatus:
     environment: str
     protected: bool
     hosting: str
+    address: str  # where it comes from: a block, a variable, the embedded server
     state: EnvironmentState
     size: str  # as PostgreSQL prints it, "" where there is no database
     tables: int
@@ -39,6 +41,7 @@ class EnvironmentStatus:
             "environment": self.environment,
             "protected": self.protected,
             "hosting": self.hosting,
+            "address": self.address,
             "database": self.state.database,
             "exists": self.state.exists,
             "size": self.size,
@@ -58,6 +61,7 @@ class EnvironmentStatus:
         """For people."""
         where = f"{self.state.database} ({self.hosting}{', protected' if self.protected else ''})"
         lines = [f"{self.environment:<12} {where}"]
+        lines.append(f"  address      {self.address}")
         if not self.state.exists:
             lines.append(f"  database     none{': ' + self.state.problem if self.state.problem else ''}")
         else:
@@ -80,20 +84,22 @@ class EnvironmentStatus:
 
 
 def read_status(
-    project: Project, environments: Sequence[Environment], given: Mapping[str, Mapping[str, str]]
+    project: Project, environments: Sequence[Environment], given: Mapping[str, Given]
 ) -> list[EnvironmentStatus]:
     """Look at environments side by side.
 
     Args:
         project: whose.
         environments: which.
-        given: connection URLs from blocks, by environment.
+        given: what blocks say, by environment.
     """
     with open_project_ledger(project) as ledger, ThreadPoolExecutor(max_workers=8) as pool:
-        looks = [pool.submit(_look, project, e, given.get(e.name, {})) for e in environments]
+        looks = [pool.submit(_look, project, e, given.get(e.name, NOTHING_GIVEN)) for e in environments]
         releases = {e.name: newest_release(ledger, e.name) for e in environments}
         recorded = {e.name: last_fingerprint(ledger, e.name) for e in environments}
-        snapshots = {e.name: _newest_snapshot(project, e.name) for e in environments}
+        snapshots = {
+            e.name: _newest_snapshot(project, e.name, given.get(e.name, NOTHING_GIVEN)) for e in environments
+        }
         return [
             _status(e, look.result(), releases[e.name], recorded[e.name], snapshots[e.name])
             for e, look in zip(environments, looks, strict=True)
@@ -103,15 +109,20 @@ def read_status(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
     state: EnvironmentState
+    address: str
     size: str = ""
     tables: int = 0
     fingerprint: str = ""
 
 
-def _look(project: Project, environment: Environment, given: Mapping[str, str]) -> _Look:
+def _look(project: Project, environment: Environment, given: Given) -> _Look:
+    try:
+        address = address_source(project, environment, given)
+    except FaberError:  # the tool's schema is not readable; the state says so
+        address = "unknown"
     state = environment_state(project, environment, given)
     if not state.exists:
-        return _Look(state=state)
+        return _Look(state=state, address=address)
     try:
         dsn = resolve_dsn(project, environment, given=given)
         with connect(dsn, purpose="status") as conn:
@@ -122,12 +133,12 @@ def _look(project: Project, environment: Environment, given: Mapping[str, str]) 
             assert row is not None
             schema = read_schema(conn, leave_out=tool_of(project, dsn).tracking_tables)
     except FaberError:  # it went away between the two looks; the state that was read stands
-        return _Look(state=state)
-    return _Look(state=state, size=row[0], tables=row[1], fingerprint=schema.fingerprint)
+        return _Look(state=state, address=address)
+    return _Look(state=state, address=address, size=row[0], tables=row[1], fingerprint=schema.fingerprint)
 
 
-def _newest_snapshot(project: Project, environment: str) -> str:
-    found = store_of(project).list(project.name, environment)
+def _newest_snapshot(project: Project, environment: str, given: Given) -> str:
+    found = store_of(project, given).list(project.name, environment)
     return max(found, key=lambda m: m.created_at).id if found else ""
 
 
@@ -138,6 +149,7 @@ def _status(
         environment=environment.name,
         protected=environment.policy.protected,
         hosting=environment.hosting.value,
+        address=look.address,
         state=look.state,
         size=look.size,
         tables=look.tables,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from faberdb.catalog import read_schema
@@ -12,7 +12,9 @@ from faberdb.connection import connect
 from faberdb.credentials import ledger_dsn, resolve_dsn
 from faberdb.dsn import Dsn
 from faberdb.embedded import start_server
+from faberdb.given import NOTHING_GIVEN, Given
 from faberdb.ledger import Ledger, open_ledger
+from faberdb.policy import tightened
 from faberdb.project import Environment, Project, load_project
 from faberdb.snapshot.store import LocalStore, SnapshotStore
 from faberdb.tools import open_tool
@@ -53,9 +55,9 @@ def tool_of(project: Project, dsn: Dsn | None = None) -> MigrationTool:
     )
 
 
-def store_of(project: Project) -> SnapshotStore:
+def store_of(project: Project, given: Given = NOTHING_GIVEN) -> SnapshotStore:
     """Where the project's snapshots are kept."""
-    return LocalStore(project.snapshots_directory)
+    return LocalStore(given.snapshots or project.snapshots_directory)
 
 
 @contextmanager
@@ -68,25 +70,24 @@ def open_project_ledger(project: Project) -> Iterator[Ledger]:
 
 
 @contextmanager
-def open_target(
-    folder: str | Path, environment: str, *, given: Mapping[str, str] | None = None
-) -> Iterator[Target]:
+def open_target(folder: str | Path, environment: str, *, given: Given = NOTHING_GIVEN) -> Iterator[Target]:
     """Resolve names into an open environment.
 
     Args:
         folder: the project's folder, or one below it.
         environment: its name in the configuration.
-        given: connection URLs by environment name from Prefect blocks; they win over variables.
+        given: what Prefect blocks say of it: they win over variables, and only tighten the policy.
     """
     project = load_project(Path(folder))
     chosen = project.environment(environment)
+    chosen = replace(chosen, policy=tightened(chosen.policy, given.tightening))
     with open_project_ledger(project) as ledger:
-        dsn = resolve_dsn(project, chosen, given=given or {})
+        dsn = resolve_dsn(project, chosen, given=given)
         yield Target(
             project=project,
             environment=chosen,
             dsn=dsn,
             tool=tool_of(project, dsn),
-            store=store_of(project),
+            store=store_of(project, given),
             ledger=ledger,
         )

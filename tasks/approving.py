@@ -12,7 +12,6 @@ from pydantic import Field
 
 from faberdb.plan import ApprovalLevel
 from faberdb.policy import Autonomy, asks
-from faberdb.project import load_project
 from faberdb.question import approval_question
 from faberdb.release import opening, permission, restoration, rollback
 from faberdb.release.approval import Decision, Verdict, Vote, approving
@@ -23,7 +22,7 @@ from faberdb.risk import CONFIRMATION_PHRASE
 from faberdb.target import Target
 from faberdb.workitem import title_of
 from tasks.policies import IDEMPOTENT, ONCE, READ
-from tasks.resolving import environment_of, release_of
+from tasks.resolving import environment_of, policy_of, release_of
 
 
 class ApprovalForm(RunInput):
@@ -72,7 +71,7 @@ NOTHING = Asked(release="", waiting=False, question="", timeout_s=0)
 @task(**READ)
 def asks_person(project: str, environment: str, autonomy: Autonomy) -> bool:
     """Whether releases of this environment wait for a vote at this level of autonomy."""
-    return asks(load_project(project).environment(environment).policy, autonomy)
+    return asks(policy_of(project, environment), autonomy)
 
 
 @task(**IDEMPOTENT)

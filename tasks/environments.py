@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import task
 
-from blocks.loading import given_urls
+from blocks.loading import given_for
 from faberdb.framing import EnvironmentState, environment_state
 from faberdb.progress import silent
 from faberdb.project import load_project
@@ -42,7 +42,7 @@ def seed(project: str, environment: str) -> dict[str, Any]:
 def look_at_environment(project: str, environment: str) -> EnvironmentState:
     """What the environment is now; a problem is part of the answer."""
     loaded = load_project(project)
-    return environment_state(loaded, loaded.environment(environment), given_urls(loaded, environment))
+    return environment_state(loaded, loaded.environment(environment), given_for(loaded, environment))
 
 
 @task(**READ)

@@ -9,13 +9,12 @@ from typing import Any
 from prefect import task
 
 from faberdb.policy import refuse_skips as check_skips
-from faberdb.project import load_project
 from faberdb.release import execution, verification
 from faberdb.release.lock import hold_environment
 from faberdb.release.opening import close_release
 from faberdb.release.record import Outcome
 from tasks.policies import IDEMPOTENT, ONCE, READ
-from tasks.resolving import environment_of, release_of
+from tasks.resolving import environment_of, policy_of, release_of
 
 
 @contextmanager
@@ -37,8 +36,7 @@ def unfinished_undo(project: str, environment: str, release: str) -> str:
 @task(**READ)
 def refuse_skips(project: str, environment: str, backup: bool, health: bool) -> None:
     """Refuse to skip what the environment's policy requires."""
-    policy = load_project(project).environment(environment).policy
-    check_skips(policy, environment, backup=backup, health=health)
+    check_skips(policy_of(project, environment), environment, backup=backup, health=health)
 
 
 @task(**READ)

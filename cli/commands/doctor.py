@@ -14,11 +14,19 @@ from cli.options import json_option, project_option
 @json_option
 def command(project_dir: Path | None, as_json: bool) -> int:
     """Look at the configuration, servers, credentials, programs and the ledger. Exit code 1 if one is bad."""
+    from cli.opening import given_to
     from cli.output import show
-    from faberdb.doctor import examine
+    from faberdb.doctor import Finding, examine
+    from faberdb.errors import FaberError
     from faberdb.project import load_project
 
-    findings = examine(load_project(project_dir))
+    project = load_project(project_dir)
+    findings, given = [], {}
+    try:
+        given = given_to(project, project.environments)
+    except FaberError as error:
+        findings.append(Finding(subject="blocks", well=False, text=error.reason, next_step=error.next_step))
+    findings += examine(project, given)
     lines = []
     for f in findings:
         sign = click.style("✔", fg="green") if f.well else click.style("✘", fg="red")

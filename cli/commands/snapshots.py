@@ -15,12 +15,14 @@ from cli.options import json_option, project_option
 @json_option
 def command(environment: str | None, project_dir: Path | None, as_json: bool) -> None:
     """List snapshots, newest first."""
+    from cli.opening import given_to
     from cli.output import show
     from faberdb.project import load_project
     from faberdb.target import store_of
 
     project = load_project(project_dir)
-    found = store_of(project).list(project.name, environment)
+    first = project.environments[0]  # the store is the project's
+    found = store_of(project, given_to(project, [first])[first.name]).list(project.name, environment)
     rows = [
         {
             "id": m.id,

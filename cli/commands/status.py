@@ -15,7 +15,7 @@ from cli.options import json_option, project_option
 @json_option
 def command(environment: str | None, project_dir: Path | None, as_json: bool) -> None:
     """Show revisions, last release, snapshots and what waits, for all environments or one."""
-    from cli.opening import urls_of
+    from cli.opening import given_to
     from cli.output import show
     from faberdb.embedded import start_server
     from faberdb.project import load_project
@@ -25,6 +25,6 @@ def command(environment: str | None, project_dir: Path | None, as_json: bool) ->
     chosen = [project.environment(environment)] if environment else list(project.environments)
     if project.uses_embedded:
         start_server(project.home)
-    statuses = read_status(project, chosen, {e.name: urls_of(project, e) for e in chosen})
+    statuses = read_status(project, chosen, given_to(project, chosen))
     value = {"project": project.name, "environments": [s.to_json() for s in statuses]}
     show(value, "\n".join(s.text() for s in statuses), as_json)

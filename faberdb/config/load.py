@@ -120,6 +120,10 @@ def impossible_combinations(config: FaberConfig) -> Iterator[str]:
             environment.connection_block or environment.direct_connection_string_env
         ):
             yield f'environments.{name} is embedded and has a connection: set its hosting = "postgres"'
+    for name, listed in config.safety.approvers.items():
+        people, needed = len({n.strip().casefold() for n in listed}), config.safety.approvals.get(name, 1)
+        if listed and people < needed:
+            yield f"safety.approvals wants {needed} of {name}, and safety.approvers names {people}"
     if config.seed.sql is not None and config.seed.command is not None:
         yield "seed has both sql and command: keep one"
     for number, check in enumerate(config.checks):
@@ -137,6 +141,8 @@ def _named_environments(config: FaberConfig) -> Iterator[tuple[str, tuple[str, .
     yield "safety.protected_environments", config.safety.protected_environments
     yield "safety.require_approval_for", config.safety.require_approval_for
     yield "safety.backup_enforcement", tuple(config.safety.backup_enforcement)
+    yield "safety.approvals", tuple(config.safety.approvals)
+    yield "safety.approvers", tuple(config.safety.approvers)
     yield "faber_integration.environments", tuple(config.faber_integration.environments)
     yield "seed.environments", config.seed.environments or ()
     yield "evaluate.staging", (config.evaluate.staging,) if config.evaluate.staging else ()

@@ -77,7 +77,9 @@ class EnvironmentSection(Section):
         default="", description="Variable with a URL past any connection pooler; used instead when it is set."
     )
     connection_block: str = Field(
-        default="", description="Name of a Prefect block of type PostgreSQL Environment; it wins."
+        default="",
+        description="Name of a Prefect block of type PostgreSQL Environment; it wins. Default: the block"
+        " <project>-<environment>, if Prefect has one.",
     )
     hosting: Annotated[Hosting | None, BeforeValidator(_known_hosting)] = Field(
         default=None, description="Overrides database.hosting."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -61,6 +61,9 @@ class ApprovalTimeouts(Section):
     enhanced: Seconds = Field(default=72 * 3600, description="For plans that destroy something.")
 
 
+_Name = Annotated[str, Field(pattern=r"\S")]
+
+
 class SafetySection(Section):
     """What guards the environments that matter."""
 
@@ -69,6 +72,15 @@ class SafetySection(Section):
     )
     require_approval_for: tuple[str, ...] = Field(
         default=(), description="Further environments whose releases wait for a person."
+    )
+    approvals: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="Per environment: so many people must say yes to every release, at every level of autonomy."
+        " Default: one, where a person is asked at all.",
+    )
+    approvers: dict[str, tuple[_Name, ...]] = Field(
+        default_factory=dict,
+        description="Per environment: only these may say yes. Default: anybody but the requester.",
     )
     max_auto_rollback_attempts: int = Field(
         default=3,

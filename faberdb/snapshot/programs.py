@@ -10,6 +10,7 @@ from typing import Final
 
 from psycopg.conninfo import make_conninfo
 
+from faberdb.client_tls import lend_libpq
 from faberdb.connection import CONNECT_TIMEOUT_S
 from faberdb.dsn import Dsn
 from faberdb.embedded import client_program
@@ -101,8 +102,12 @@ def _only_the_unknown_setting(errors: str) -> bool:
 
 
 def _environment(dsn: Dsn, purpose: str) -> dict[str, str]:
-    return dsn.process_environment() | {
-        "PGAPPNAME": f"faber-db {purpose}",
-        "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT_S),
-        "LC_ALL": "C",  # messages in the language that we look for
-    }
+    return (
+        dsn.process_environment()
+        | lend_libpq(dsn)
+        | {
+            "PGAPPNAME": f"faber-db {purpose}",
+            "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT_S),
+            "LC_ALL": "C",  # messages in the language that we look for
+        }
+    )

@@ -149,6 +149,13 @@ def test_the_published_schema_is_what_the_model_says() -> None:
             "[safety]\nprotected_environments = ['prodution']",
             "'prodution', which is no environment: did you mean",
         ),
+        ("[safety.approvals]\nproduction = 0", "safety.approvals.production"),
+        ("[safety.approvers]\nproduction = [' ']", "safety.approvers.production.0"),
+        ("[safety.approvers]\nprodution = ['Morgan']", "'prodution', which is no environment"),
+        (
+            "[safety.approvals]\nproduction = 2\n[safety.approvers]\nproduction = ['Morgan', 'morgan']",
+            "safety.approvals wants 2 of production, and safety.approvers names 1",
+        ),
         ("[seed]\nsql = 'a'\ncommand = ['b']", "seed has both sql and command"),
         ("[[checks]]\nname = 'x'", "needs either sql or command"),
         ("[environments.dev]\nconnection_block = 'x'", "is embedded and has a connection"),

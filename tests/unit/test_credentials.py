@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from faberdb.credentials import resolve_dsn, unset_variables
+from faberdb.credentials import address_source, resolve_dsn, unset_variables
 from faberdb.dsn import Dsn, parse_dsn
 from faberdb.errors import ConfigInvalid, VariableMissing
+from faberdb.given import Given
 from faberdb.project import Project, load_project
 
 SECRET = "s3cr3t-canary"
@@ -37,7 +38,7 @@ def test_a_dot_env_file_holds_it_where_the_environment_does_not(project: Project
 
 def test_a_block_wins(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROD_DATABASE_URL", "postgresql://a@variable/shop")
-    given = {"production": "postgresql://a@block/shop"}
+    given = Given(dsn=Dsn(host="block", database="shop"), block="shop-production")
     assert resolve_dsn(project, project.environment("production"), given=given).host == "block"
 
 
@@ -91,3 +92,17 @@ def test_a_dsn_does_not_leave_the_process() -> None:
 
     with pytest.raises(TypeError):
         pickle.dumps(Dsn(host="h", database="d", password=SECRET))
+
+
+def test_where_an_address_comes_from_is_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    production = project.environment("production")
+    assert address_source(project, production) == "variable PROD_DATABASE_URL (not set)"
+    monkeypatch.setenv("PROD_DATABASE_URL", "postgresql://a@variable/shop")
+    assert address_source(project, production) == "variable PROD_DATABASE_URL"
+    given = Given(dsn=Dsn(host="block", database="shop"), block="shop-production")
+    assert address_source(project, production, given) == "block shop-production"
+
+
+def test_a_block_stands_for_a_variable_that_is_not_set(project: Project) -> None:
+    given = {"production": Given(dsn=Dsn(host="block", database="shop"), block="shop-production")}
+    assert unset_variables(project, given) == ["DATABASE_URL"]

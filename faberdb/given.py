@@ -1,0 +1,23 @@
+"""What Prefect's blocks say of one environment, as plain values: the domain does not know Prefect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from faberdb.dsn import Dsn
+from faberdb.policy import NO_TIGHTENING, Tightening
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """An environment's settings from blocks. What is None is as the configuration says."""
+
+    dsn: Dsn | None = None  # wins over variables
+    block: str = ""  # the name of the block that `dsn` is from
+    snapshots: Path | None = None  # wins over [backup] directory
+    tightening: Tightening = NO_TIGHTENING
+
+
+NOTHING_GIVEN: Final = Given()
