@@ -141,19 +141,16 @@ def build_page(
     environment: str, created: Mapping[str, Any], seeded: Mapping[str, Any], health: Mapping[str, Any]
 ) -> str:
     """What Build left."""
-    how = "created now" if created["created"] else "there already"
     return _page(
         f"# Build: {environment} is at the newest revision, and {health['health']}",
-        _table(
-            ("what", "found"),
-            [
-                ("Database", how),
-                ("Server", f"PostgreSQL {_version(created.get('server_version'))}"),
-                ("Seed", str(seeded["seeded"])),
-                ("Health", f"**{health['health']}**: {health['summary']}"),
-                ("Checks of the project", ", ".join(health.get("checks", ())) or "none for this environment"),
-            ],
+        _bullets(
+            f"**Database:** {'created now' if created['created'] else 'there already'}",
+            f"**Server:** PostgreSQL {_version(created.get('server_version'))}",
+            f"**Seed:** {seeded['seeded']}",
+            f"**Health:** {health['summary']}",
         ),
+        "## The project's checks" if health.get("checks") else "",
+        _bullets(*(f"held: {name}" for name in health.get("checks", ()))),
         f"What was released there, if anything, has a page of its own: `release-{environment}`.",
     )
 

@@ -57,14 +57,14 @@ def plan_markdown(plan: Plan, evidence: Evidence | None = None, *, change: str =
 
 def _step(number: int, step: Step) -> list[str]:
     bounds = f"lock {step.budget.lock_timeout_s:g} s, statement {step.budget.statement_timeout_s:g} s"
-    rows = [f"| {_one_line(s.text)} | {s.risk.value} | {s.lock or 'none'} |" for s in step.statements]
+    rows = [f"| {s.risk.value} | {s.lock or 'none'} | {_one_line(s.text)} |" for s in step.statements]
     return [
         f"### {number}. {step.revision}",
         "",
         f"{'One transaction' if step.atomic else '**Not in one transaction**'}; at most {bounds}."
         f" {step.undo[0].upper()}{step.undo[1:]}.",
         "",
-        "| statement | risk | lock on what exists |",
+        "| risk | lock on what exists | statement |",
         "| --- | --- | --- |",
         *rows,
         "",
@@ -116,9 +116,9 @@ def release_markdown(release: Release, *, change: str = "") -> str:
     ]
     if release.cause:
         lines += [f"**Why it was taken back:** {release.cause}", ""]
-    lines += ["| step | result | at (UTC) |", "| --- | --- | --- |"]
+    lines += ["| step | at (UTC) | result |", "| --- | --- | --- |"]
     lines += [
-        f"| {s.step} | {_cell(_result(s.kind, s.outcome, s.error))} | {s.at.astimezone(UTC):%H:%M:%S} |"
+        f"| {s.step} | {s.at.astimezone(UTC):%H:%M:%S} | {_cell(_result(s.kind, s.outcome, s.error))} |"
         for s in release.steps.values()
     ]
     lines += ["", *_proof_of_undo(release)]
@@ -181,19 +181,22 @@ def _result(kind: Kind, outcome: object, error: str) -> str:
     if kind is Kind.STEP_INTENDED:
         return "begun"
     facts = outcome if isinstance(outcome, dict) else {}
-    shown = [f"{k} {_short(v)}" for k, v in facts.items() if v not in ("", None, [], {})]
+    shown = [f"{k.replace('_', ' ')} {_short(v)}" for k, v in facts.items() if v not in ("", None, [], {})]
     return ", ".join(shown) or "done"
 
 
 def _short(value: object) -> str:
     if isinstance(value, list):
         return listed(value)
-    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = f"{value:,}" if isinstance(value, int) else str(value)
     return text[:16] if len(text) == 64 else text
 
 
 def _facts(*pairs: tuple[str, str]) -> Sequence[str]:
-    return ["| | |", "| --- | --- |", *(f"| {k} | {_cell(v)} |" for k, v in pairs)]
+    # A list, for Prefect's first UI cuts a table's long cells instead of breaking their lines.
+    return [f"- **{k}:** {' '.join(v.split())}" for k, v in pairs]
 
 
 def _cell(text: str) -> str:

@@ -7,6 +7,7 @@ it has a background of its own and refers to nothing outside itself.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,7 @@ _MARK: Final = {
     Outcome.ROLLED_BACK: "M-1-4l-3 3 3 3M-4-1h5a2.5 2.5 0 0 1 0 5h-2",
     Outcome.ABORTED: "M-1-4l-3 3 3 3M-4-1h5a2.5 2.5 0 0 1 0 5h-2",
 }
+_UNTIMED: Final = re.compile(r"^\d{8,}_(?=.)")  # Prisma's time stamp: the words say more in the same room
 _CROSS: Final = "M-3-3l6 6M3-3l-6 6"
 
 
@@ -168,7 +170,7 @@ def _revisions(entries: Sequence[Entry], apply: _Bar) -> Iterator[_Row]:
     longest = sorted(spans, key=lambda s: s[1] - s[2])[:_REVISIONS]
     for revision, start, end in sorted(longest, key=lambda s: s[1]):
         bar = _Bar(start=start, end=end, tone=Tone.REVISION)
-        yield _Row(label=revision, tone=Tone.REVISION, indent=10, bars=[bar])
+        yield _Row(label=_UNTIMED.sub("", revision), tone=Tone.REVISION, indent=10, bars=[bar])
 
 
 def _head(release: Release, start: datetime, end: datetime) -> Iterator[str]:
@@ -214,7 +216,7 @@ def _axis(scale: Scale, floor: int) -> Iterator[str]:
 def _drawn(row: _Row, top: int, scale: Scale) -> Iterator[str]:
     base = top + 16
     colour = ' fill="#6b7280"' if row.indent or row.tone is Tone.WAIT else ""
-    yield f'<text x="{18 + row.indent}" y="{base}"{colour}>{_text(row.label, 22 - row.indent // 5)}</text>'
+    yield f'<text x="{18 + row.indent}" y="{base}"{colour}>{_text(row.label, 22 - row.indent // 3)}</text>'
     for bar in row.bars:
         left, right = scale.x(bar.start), scale.x(bar.end)
         left = min(left, _RIGHT - 3)

@@ -103,8 +103,8 @@ class _Board:
                 self._show()
                 self.ended.wait(_EVERY_S)
             self._show()
-        except Exception:
-            _LOG.warning("%s: its progress could not be shown.", self._title, exc_info=True)
+        except Exception as error:
+            _LOG.warning("The progress of %s could not be shown: %s", self._title, type(error).__name__)
 
     def _show(self) -> None:
         now = (self._percent, self._note)

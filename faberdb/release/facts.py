@@ -85,6 +85,11 @@ def facts_of(entries: Sequence[Entry], verdict: Verdict | None = None) -> tuple[
     return tuple(sorted(found.values(), key=lambda f: f.seq))
 
 
+def tells(entry: Entry) -> bool:
+    """Whether an entry may be, or complete, a fact."""
+    return entry.kind is Kind.VOTE_CAST or any(_facts_in(entry))
+
+
 def _facts_in(entry: Entry) -> Iterator[What]:
     if entry.kind is Kind.RELEASE_OPENED:
         yield What.OPENED
