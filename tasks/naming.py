@@ -18,6 +18,8 @@ def run_name(flow: str) -> Callable[[], str]:
 
     def name() -> str:
         given: dict[str, Any] = flow_run.parameters
+        if given.get("release"):
+            return f"{flow}-{given['release']}"  # the id names the environment
         words = (flow, given.get("environment", ""), _change(given))
         return "-".join(w for w in words if w)
 
@@ -27,7 +29,7 @@ def run_name(flow: str) -> Callable[[], str]:
 def _change(given: dict[str, Any]) -> str:
     """The change's id; a bad project or work item is for the flow to refuse, in better words."""
     if not given.get("work_item"):
-        return str(given.get("release") or "")
+        return ""
     try:
         return read_work_item(load_project(Path(given["project"])).root / given["work_item"]).id
     except FaberError:
