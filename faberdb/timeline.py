@@ -22,7 +22,7 @@ from faberdb.release.record import Outcome, Release
 from faberdb.timescale import Scale, in_words, make_scale
 
 _WIDTH: Final = 760
-_LEFT, _RIGHT = 168.0, 656.0  # of the plot
+_LEFT, _RIGHT = 168.0, 628.0  # of the plot
 _TOP, _ROW, _BAR = 92, 24, 12
 _REVISIONS, _BARS = 6, 8  # drawn at most: of a release, and of a step that was tried again
 

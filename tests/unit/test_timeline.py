@@ -85,7 +85,7 @@ def test_two_days_of_waiting_leave_the_steps_their_room() -> None:
     assert "2 d 3 h" in words(landed())
     apply = max(bars(landed())[1:], key=lambda b: float(b["width"]))
     assert float(apply["width"]) > 200
-    assert float(last["x"]) + float(last["width"]) <= 656
+    assert float(last["x"]) + float(last["width"]) <= 628
 
 
 def test_an_undo_has_a_colour_of_its_own_and_the_failed_step_another() -> None:
