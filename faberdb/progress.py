@@ -9,3 +9,11 @@ Progress = Callable[[str], None]
 
 def silent(note: str) -> None:
     """Listen to nothing."""
+
+
+def revision_noted(note: str) -> tuple[str, bool] | None:
+    """The revision that a note of applying is about and whether it is done, or None for another note."""
+    match note.split(" "):
+        case ["applying" | "applied" as verb, revision]:
+            return revision, verb == "applied"
+    return None

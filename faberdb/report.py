@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from faberdb.ledger import Kind
 from faberdb.plan import ApprovalLevel, Plan, Step
@@ -23,15 +23,15 @@ _SIGN = {
 }
 
 
-def plan_markdown(plan: Plan, evidence: Evidence | None = None) -> str:
-    """What will run, at what risk, and how it is undone."""
+def plan_markdown(plan: Plan, evidence: Evidence | None = None, *, change: str = "") -> str:
+    """What will run, at what risk, and how it is undone; `change` is Markdown for the plan's, a link perhaps."""
     if plan.empty:
         return f"**{plan.environment}** is up to date: {len(plan.applied)} revisions applied, none pending.\n"
     lines = [
         f"## Plan for {plan.environment}",
         "",
         *_facts(
-            ("Change", plan.change or "none given"),
+            ("Change", change or plan.change or "none given"),
             ("Database", f"`{plan.database}`"),
             ("Digest", f"`{plan.digest[:16]}`"),
             ("Commit", f"`{plan.commit[:12]}`" if plan.commit else "not a git repository"),
@@ -57,14 +57,14 @@ def plan_markdown(plan: Plan, evidence: Evidence | None = None) -> str:
 
 def _step(number: int, step: Step) -> list[str]:
     bounds = f"lock {step.budget.lock_timeout_s:g} s, statement {step.budget.statement_timeout_s:g} s"
-    rows = [f"| {_one_line(s.text)} | {s.risk.value} | {s.lock or 'none'} |" for s in step.statements]
+    rows = [f"| {s.risk.value} | {s.lock or 'none'} | {_one_line(s.text)} |" for s in step.statements]
     return [
         f"### {number}. {step.revision}",
         "",
         f"{'One transaction' if step.atomic else '**Not in one transaction**'}; at most {bounds}."
         f" {step.undo[0].upper()}{step.undo[1:]}.",
         "",
-        "| statement | risk | lock on what exists |",
+        "| risk | lock on what exists | statement |",
         "| --- | --- | --- |",
         *rows,
         "",
@@ -96,7 +96,7 @@ def _rehearsed(evidence: Evidence | None) -> str:
     )
 
 
-def release_markdown(release: Release, closing: dict[str, object] | None = None) -> str:
+def release_markdown(release: Release, *, change: str = "") -> str:
     """What one release did, step by step, and how it ended."""
     sign = _SIGN[release.outcome] if release.outcome else "…"
     plan = release.plan
@@ -105,7 +105,7 @@ def release_markdown(release: Release, closing: dict[str, object] | None = None)
         "",
         *_facts(
             ("Release", f"`{release.id}`"),
-            ("Change", plan.change or "none given"),
+            ("Change", change or plan.change or "none given"),
             ("Digest", f"`{release.digest[:16]}`"),
             ("Requested by", release.requester or "not given"),
             ("Decided by", _decided(release)),
@@ -116,9 +116,9 @@ def release_markdown(release: Release, closing: dict[str, object] | None = None)
     ]
     if release.cause:
         lines += [f"**Why it was taken back:** {release.cause}", ""]
-    lines += ["| step | result | at |", "| --- | --- | --- |"]
+    lines += ["| step | at (UTC) | result |", "| --- | --- | --- |"]
     lines += [
-        f"| {s.step} | {_result(s.kind, s.outcome, s.error)} | {s.at:%H:%M:%S} |"
+        f"| {s.step} | {s.at.astimezone(UTC):%H:%M:%S} | {_cell(_result(s.kind, s.outcome, s.error))} |"
         for s in release.steps.values()
     ]
     lines += ["", *_proof_of_undo(release)]
@@ -181,16 +181,23 @@ def _result(kind: Kind, outcome: object, error: str) -> str:
     if kind is Kind.STEP_INTENDED:
         return "begun"
     facts = outcome if isinstance(outcome, dict) else {}
-    shown = [f"{k} {_short(v)}" for k, v in facts.items() if v not in ("", None, [], {})]
+    shown = [f"{k.replace('_', ' ')} {_short(v)}" for k, v in facts.items() if v not in ("", None, [], {})]
     return ", ".join(shown) or "done"
 
 
 def _short(value: object) -> str:
     if isinstance(value, list):
         return listed(value)
-    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = f"{value:,}" if isinstance(value, int) else str(value)
     return text[:16] if len(text) == 64 else text
 
 
 def _facts(*pairs: tuple[str, str]) -> Sequence[str]:
-    return ["| | |", "| --- | --- |", *(f"| {k} | {v.replace('|', chr(92) + '|')} |" for k, v in pairs)]
+    # A list, for Prefect's first UI cuts a table's long cells instead of breaking their lines.
+    return [f"- **{k}:** {' '.join(v.split())}" for k, v in pairs]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -7,11 +7,12 @@ from typing import Any
 from prefect import flow
 
 from flows.settings import FLOW
+from tasks.naming import run_name
 from tasks.planning import make_plan, name_environments
 from tasks.reporting import begin, publish_plans
 
 
-@flow(name="architect", **FLOW)
+@flow(name="architect", flow_run_name=run_name("architect"), **FLOW)
 def architect(project: str, work_item: str = "", requester: str = "") -> dict[str, Any]:
     """Make a plan for every environment; touch nothing.
 

@@ -10,11 +10,12 @@ from faberdb.policy import Autonomy
 from flows.release import release
 from flows.settings import FLOW, subflows
 from tasks.environments import check_health, create_database, provision, seed
+from tasks.naming import run_name
 from tasks.planning import first_environment
 from tasks.reporting import begin, publish_build
 
 
-@flow(name="build", **FLOW)
+@flow(name="build", flow_run_name=run_name("build"), **FLOW)
 def build(
     project: str, work_item: str = "", requester: str = "", autonomy: Autonomy = Autonomy.GUARDED
 ) -> dict[str, Any]:

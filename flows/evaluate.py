@@ -10,11 +10,12 @@ from faberdb.policy import Autonomy
 from flows.release import release
 from flows.settings import FLOW, subflows
 from tasks.environments import check_health, create_database, provision
+from tasks.naming import run_name
 from tasks.planning import evaluation_environments, rehearse_on_copy, test_application
 from tasks.reporting import begin, publish_evaluation
 
 
-@flow(name="evaluate", **FLOW)
+@flow(name="evaluate", flow_run_name=run_name("evaluate"), **FLOW)
 def evaluate(
     project: str, work_item: str = "", requester: str = "", autonomy: Autonomy = Autonomy.GUARDED
 ) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from prefect import flow
 
 from flows.settings import FLOW
 from tasks.environments import look_at_environment
+from tasks.naming import run_name
 from tasks.planning import decide_database_work, name_environments
 from tasks.reporting import begin, publish_frame
 
 
-@flow(name="frame", **FLOW)
+@flow(name="frame", flow_run_name=run_name("frame"), **FLOW)
 def frame(project: str, work_item: str = "", requester: str = "") -> dict[str, Any]:
     """Find out what is asked and what every environment is now.
 

@@ -14,11 +14,12 @@ from flows.frame import frame
 from flows.gate import permit, permit_ahead
 from flows.release import release
 from flows.settings import FLOW, subflows
+from tasks.naming import run_name
 from tasks.planning import evaluation_environments, first_environment
 from tasks.reporting import begin, publish_no_work
 
 
-@flow(name="pipeline", **FLOW)
+@flow(name="pipeline", flow_run_name=run_name("pipeline"), **FLOW)
 def pipeline(
     project: str, work_item: str = "", requester: str = "", autonomy: Autonomy = Autonomy.GUARDED
 ) -> dict[str, Any]:

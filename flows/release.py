@@ -11,6 +11,7 @@ from faberdb.policy import Autonomy
 from flows.gate import permit
 from flows.rollback import take_back
 from flows.settings import FLOW
+from tasks.naming import run_name
 from tasks.releasing import (
     apply_plan,
     check_health_after,
@@ -26,7 +27,7 @@ from tasks.releasing import (
 from tasks.reporting import publish_nothing_to_do, publish_release
 
 
-@flow(name="release", **FLOW)
+@flow(name="release", flow_run_name=run_name("release"), **FLOW)
 def release(
     project: str,
     environment: str,

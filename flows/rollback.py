@@ -10,6 +10,7 @@ from faberdb.errors import FaberError
 from faberdb.plan import UndoWay
 from flows.gate import permit_rollback
 from flows.settings import FLOW, subflows
+from tasks.naming import run_name
 from tasks.releasing import exclusive
 from tasks.reporting import publish_release, taken_back, undo_failed
 from tasks.undoing import (
@@ -25,7 +26,7 @@ from tasks.undoing import (
 )
 
 
-@flow(name="rollback", **FLOW)
+@flow(name="rollback", flow_run_name=run_name("rollback"), **FLOW)
 def rollback(
     project: str,
     environment: str,

@@ -21,6 +21,7 @@ from faberdb.report import release_markdown
 from faberdb.risk import CONFIRMATION_PHRASE
 from faberdb.target import Target
 from faberdb.workitem import title_of
+from tasks.announcing import announced
 from tasks.policies import IDEMPOTENT, ONCE, READ
 from tasks.resolving import environment_of, policy_of, release_of
 
@@ -85,7 +86,7 @@ def ask_for_release(
     skip_backup: bool,
 ) -> Asked:
     """Freeze the plan and open its release, or find the one that is open."""
-    with environment_of(project, environment) as target:
+    with environment_of(project, environment) as target, announced(target):
         unfinished = opening.unfinished_release(target)
         if unfinished is not None:
             return _asked(target, unfinished, waiting=False)
@@ -106,7 +107,7 @@ def ask_for_rollback(
     project: str, environment: str, release: str, snapshot: str, requester: str, cause: str, run: str
 ) -> Asked:
     """Find the release to take back, or open the restoration of a snapshot; does a person have to agree?"""
-    with environment_of(project, environment) as target:
+    with environment_of(project, environment) as target, announced(target):
         if snapshot:
             record = restoration.open_restoration(target, snapshot, requester=requester, run=run)
         else:

@@ -8,6 +8,8 @@ from prefect import task
 
 from faberdb.errors import DatabaseMissing, VerificationFailed
 from faberdb.framing import EnvironmentState, Framing, frame_change
+from faberdb.phase_pages import linked
+from faberdb.plan import Plan
 from faberdb.progress import silent
 from faberdb.project import load_project
 from faberdb.release.execution import take_environment_snapshot
@@ -16,6 +18,7 @@ from faberdb.release.rehearsal import Evidence, find_evidence, rehearse
 from faberdb.report import plan_markdown
 from faberdb.testing import run_application_tests
 from faberdb.workitem import title_of
+from tasks.linking import link_of
 from tasks.policies import IDEMPOTENT, ONCE, READ
 from tasks.resolving import environment_of
 
@@ -28,6 +31,7 @@ class PlanView:
     digest: str  # "" where there is no database to plan for yet
     steps: int
     markdown: str
+    plan: Plan | None = None  # None where there is no database to plan for yet
 
 
 @task(**READ)
@@ -56,7 +60,8 @@ def make_plan(project: str, environment: str, work_item: str, requester: str) ->
                 environment=environment,
                 digest=plan.digest,
                 steps=len(plan.steps),
-                markdown=plan_markdown(plan, evidence),
+                markdown=plan_markdown(plan, evidence, change=linked(change, link_of(target.project))),
+                plan=plan,
             )
     except DatabaseMissing:
         text = f"**{environment}** has no database yet; every revision will run when it is created.\n"

@@ -14,6 +14,7 @@ from faberdb.release.lock import hold_environment
 from faberdb.release.opening import close_release
 from faberdb.release.record import Outcome
 from tasks.policies import IDEMPOTENT, ONCE, READ
+from tasks.progressing import SNAPSHOT, progress_shown, revisions_done
 from tasks.resolving import environment_of, policy_of, release_of
 
 
@@ -56,14 +57,20 @@ def check_health_before(project: str, environment: str, release: str, skip: bool
 @task(**IDEMPOTENT)
 def take_snapshot(project: str, environment: str, release: str) -> dict[str, Any]:
     """Take the release's one snapshot."""
-    with release_of(project, environment, release) as (target, record):
+    with (
+        release_of(project, environment, release) as (target, record),
+        progress_shown(record, "snapshot", SNAPSHOT),
+    ):
         return execution.snapshot_release(target, record)
 
 
 @task(**IDEMPOTENT)
 def apply_plan(project: str, environment: str, release: str) -> dict[str, Any]:
     """Apply exactly the plan's revisions, in order."""
-    with release_of(project, environment, release) as (target, record):
+    with (
+        release_of(project, environment, release) as (target, record),
+        progress_shown(record, "apply", revisions_done(record)),
+    ):
         return execution.apply_release(target, record)
 
 

@@ -5,21 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
 from faberdb.errors import CompensationFailed, FaberError, TakenBack
 from faberdb.framing import Framing
+from faberdb.ledger import Ledger
+from faberdb.phase_pages import (
+    Link,
+    architect_page,
+    build_page,
+    evaluate_page,
+    frame_page,
+    release_page,
+    revision_rows,
+)
 from faberdb.phases import begin_phase, end_phase
 from faberdb.project import load_project
 from faberdb.release import undo
-from faberdb.release.record import read_release
+from faberdb.release.record import Release, read_release
 from faberdb.release.rehearsal import Evidence
-from faberdb.report import release_markdown
 from faberdb.target import open_project_ledger
+from tasks.announcing import announce_failure
+from tasks.artifact_keys import artifact_key
+from tasks.linking import link_of
 from tasks.planning import PlanView
 from tasks.policies import IDEMPOTENT
-from tasks.resolving import release_of
+from tasks.resolving import environment_of, release_of
 
 
 @task(**IDEMPOTENT)
@@ -33,7 +45,8 @@ def begin(project: str, phase: str) -> None:
 @task(**IDEMPOTENT)
 def publish_frame(project: str, framing: Framing) -> dict[str, Any]:
     """Say what Frame found."""
-    _publish(project, "frame", framing.summary)
+    link = link_of(load_project(project))
+    _publish(project, "frame", framing.summary, frame_page(framing, link))
     return {
         "change": framing.change,
         "requester": framing.requester,
@@ -51,7 +64,13 @@ def publish_plans(project: str, plans: list[PlanView]) -> dict[str, Any]:
         else f"{p.environment}: {'nothing to run' if p.digest else 'no database yet'}"
         for p in plans
     ]
-    _publish(project, "architect", "\n".join(lines), markdown="\n\n".join(p.markdown for p in plans))
+    page = architect_page([(p.environment, p.plan, p.markdown) for p in plans])
+    _publish(project, "architect", "\n".join(lines), page)
+    for view in plans:
+        if view.plan is not None and view.steps:
+            key = artifact_key("revisions", view.environment)
+            about = f"Revisions to run in {view.environment}, plan {view.digest[:12]}"
+            create_table_artifact(revision_rows(view.plan), key=key, description=about)
     return {"plans": {p.environment: p.digest for p in plans}}
 
 
@@ -62,7 +81,7 @@ def publish_build(
     """Say what Build left."""
     how = "created" if created["created"] else "found"
     text = f"{environment}: database {how}, seed {seeded['seeded']}, {health['health']}"
-    _publish(project, "build", text, markdown=f"{text}\n\n{health['summary']}")
+    _publish(project, "build", text, build_page(environment, created, seeded, health))
     return {"environment": environment, "health": health["health"]}
 
 
@@ -74,17 +93,16 @@ def publish_evaluation(project: str, evidence: Evidence | None, staging: str, te
     else:
         seconds = sum(s for _, s in evidence.step_s)
         rehearsed = f"rehearsed on a restored copy in {seconds:.2f} s"
-    _publish(project, "evaluate", f"{rehearsed}\n{staging}: application tests: {tests}")
+    text = f"{rehearsed}\n{staging}: application tests: {tests}"
+    _publish(project, "evaluate", text, evaluate_page(evidence, staging, tests))
     return {"rehearsed": evidence is not None, "tests": tests}
 
 
 @task(**IDEMPOTENT)
 def publish_release(project: str, environment: str, release: str) -> dict[str, Any]:
     """Show how a release ended."""
-    with release_of(project, environment, release) as (_, record):
-        markdown = release_markdown(record)
-        key = f"release-{environment}".lower().replace("_", "-")
-        create_markdown_artifact(markdown, key=key, description=f"Release {release}")
+    with release_of(project, environment, release) as (target, record):
+        _show_release(target.ledger, record, link_of(target.project))
         return {"release": release, "outcome": record.state, "environment": environment}
 
 
@@ -103,7 +121,6 @@ def publish_no_work(project: str, framed: dict[str, Any]) -> dict[str, Any]:
 @task(**IDEMPOTENT)
 def taken_back(project: str, environment: str, release: str, cause: str) -> FaberError:
     """The error of a release that failed and was taken back whole."""
-    publish_release.fn(project, environment, release)
     return TakenBack(
         f"Release {release} failed and was taken back; {environment} is as it was before.",
         why=cause,
@@ -116,17 +133,25 @@ def undo_failed(
     project: str, environment: str, release: str, error: FaberError, cause: str
 ) -> CompensationFailed:
     """The error of a release that failed and could not be taken back."""
-    loaded = load_project(project)
-    with open_project_ledger(loaded) as ledger:
-        record = read_release(ledger, release)
+    with environment_of(project, environment) as target:
+        announce_failure(target, release)
+        record = read_release(target.ledger, release)
+        _show_release(target.ledger, record, link_of(target.project))
     return undo.undo_failed(record, error, cause)
 
 
-def _publish(project: str, phase: str, text: str, *, markdown: str = "") -> None:
-    create_markdown_artifact(markdown or text, key=phase, description=f"Phase {phase}")
+def _publish(project: str, phase: str, text: str, page: str) -> None:
     loaded = load_project(project)
-    with open_project_ledger(loaded) as ledger:
+    with open_project_ledger(loaded) as ledger:  # first: when it is away the task is tried again from here
         end_phase(ledger, phase, text, run=_run())
+    create_markdown_artifact(page, key=phase, description=f"Phase {phase} of {loaded.name}")
+
+
+def _show_release(ledger: Ledger, release: Release, link: Link) -> None:
+    entries = [*ledger.entries(release=release.id), *ledger.entries(release=f"{release.id}/rollback")]
+    page = release_page(release, sorted(entries, key=lambda e: e.seq), link)
+    key = artifact_key("release", release.environment)
+    create_markdown_artifact(page, key=key, description=f"Release {release.id}: {release.state}")
 
 
 def _run() -> str:

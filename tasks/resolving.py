@@ -10,6 +10,7 @@ from faberdb.policy import Policy, tightened
 from faberdb.project import load_project
 from faberdb.release.record import Release, read_release
 from faberdb.target import Target, open_target
+from tasks.announcing import announced
 
 
 @contextmanager
@@ -22,8 +23,8 @@ def environment_of(project: str, environment: str) -> Iterator[Target]:
 
 @contextmanager
 def release_of(project: str, environment: str, release: str) -> Iterator[tuple[Target, Release]]:
-    """Open an environment and read one of its releases from the ledger."""
-    with environment_of(project, environment) as target:
+    """Open an environment and read one of its releases from the ledger; what comes of it is announced."""
+    with environment_of(project, environment) as target, announced(target, release):
         yield target, read_release(target.ledger, release)
 
 
