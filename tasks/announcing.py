@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +19,8 @@ from prefect.events.worker import should_emit_events
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
+from blocks.notifier import Event
+from blocks.notifying import notify
 from faberdb.errors import CompensationFailed
 from faberdb.ledger import Kind
 from faberdb.release import permission
@@ -147,14 +148,8 @@ def _emitted(ids: Sequence[UUID]) -> set[UUID]:
 def _notify(target: Target, release: Release, fact: Fact) -> None:
     if fact.what not in TOLD_TO_PEOPLE:
         return
-    try:
-        notify = import_module("blocks.notifying").notify
-    except ModuleNotFoundError as error:
-        if error.name != "blocks.notifying":
-            raise
-        return
     subject, body = message(release, fact, _run_url())
-    notify(target.project, fact.what.value.replace("-", "_"), subject, body)
+    notify(target.project, Event(fact.what.value.replace("-", "_")), subject, body)
 
 
 def _run_url() -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib import import_module
 
+from blocks.loading import work_link
 from faberdb.phase_pages import Link
 from faberdb.project import Project
 
 
 def link_of(project: Project) -> Link:
     """From a change's id to its address; "" where no tracker is known."""
-    found = getattr(import_module("blocks.loading"), "work_link", None)
-    return partial(found, project) if found else lambda _: ""
+    return partial(work_link, project)
