@@ -1,0 +1,7 @@
+#!/bin/sh
+# Registers the deployments and block types on the Prefect of PREFECT_API_URL. Running it again changes nothing.
+set -eu
+
+file=$(python -c 'from importlib.resources import files; print(files("deployments") / "prefect.yaml")')
+prefect --no-prompt deploy --all --prefect-file "$file"
+prefect --no-prompt block register --module blocks.postgres_environment
