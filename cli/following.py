@@ -84,6 +84,12 @@ def raise_for(state: RunState) -> None:
     """Turn a run's bad end into the error with the right exit code."""
     if state.kind == "COMPLETED":
         return
+    if state.kind == "CRASHED":
+        raise Failed(
+            "The run's process died.",
+            why=state.message.splitlines()[0] if state.message else "",
+            next_step="the same command goes on; where faber-db up runs, the release is recovered by itself",
+        )
     text = state.message or f"The run ended {state.name}."
     # Prefect keeps an exception's class name and text in the state's message, and nothing else of it.
     text = text.removeprefix("Flow run encountered an exception: ")

@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "snapshots": ("cli.commands.snapshots", "List snapshots."),
     "restore": ("cli.commands.restore", "Restore a snapshot."),
     "ledger": ("cli.commands.ledger", "Read the ledger, and check its chain."),
+    "up": ("cli.commands.up", "Run Prefect, workers and the webhook receiver here."),
+    "deploy": ("cli.commands.deploy", "Register everything with a Prefect that runs elsewhere."),
     "down": ("cli.commands.down", "Stop what faber-db runs here."),
     "doctor": ("cli.commands.doctor", "Say what is wrong here and what to type."),
 }

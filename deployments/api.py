@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import weakref
 from collections.abc import Mapping
@@ -90,31 +91,64 @@ class PrefectApi:
         )
 
     def resume(self, run: str, answer: Mapping[str, Any]) -> None:
-        """Answer a suspended run's form.
+        """Answer a suspended run's form; what the form does not ask for is left out.
 
         Raises:
             Refused: Prefect did not take the answer; it says 200 to that too, so the status is read.
         """
-        self._await_form(run)
-        result = self._call("POST", f"/flow_runs/{run}/resume", {"run_input": dict(answer)})
+        fields = self._await_form(run)
+        given = {name: value for name, value in answer.items() if name in fields}
+        result = self._call("POST", f"/flow_runs/{run}/resume", {"run_input": given})
         if result["status"] != "ACCEPT":
             reason = (result.get("details") or {}).get("reason", "")
             raise Refused(f"Prefect did not resume run {run}: {result['status']}.", why=str(reason))
 
-    def _await_form(self, run: str) -> None:
-        """Wait until the form is stored: Prefect shows the run as suspended a moment before that."""
+    def _await_form(self, run: str) -> frozenset[str]:
+        """The form's fields, once it is stored: Prefect shows the run as suspended a moment before that."""
         state = self._call("GET", f"/flow_runs/{run}")["state"] or {}
         keys = (state.get("state_details") or {}).get("run_input_keyset") or {}
         deadline = time.monotonic() + _TIMEOUT_S
         while "schema" in keys and time.monotonic() < deadline:
-            if self._response("GET", f"/flow_runs/{run}/input/{keys['schema']}").status_code == 200:
-                return
+            found = self._response("GET", f"/flow_runs/{run}/input/{keys['schema']}")
+            if found.status_code == 200:
+                form = found.json()
+                return frozenset((json.loads(form) if isinstance(form, str) else form)["properties"])
             time.sleep(0.05)
+        return frozenset()
 
     def cancel(self, run: str) -> None:
         """Ask a run to end."""
         state = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": False}
         self._call("POST", f"/flow_runs/{run}/set_state", state)
+
+    def deployment_id(self, name: str) -> str:
+        """The id of `flow/deployment`."""
+        return str(self._call("GET", f"/deployments/name/{name}")["id"])
+
+    def deployments_tagged(self, tag: str) -> list[dict[str, Any]]:
+        """The deployments that carry a tag, as Prefect describes them."""
+        chosen = {"deployments": {"tags": {"all_": [tag]}}, "limit": 200}
+        return list(self._call("POST", "/deployments/filter", chosen))
+
+    def update_deployment(self, deployment: str, changes: Mapping[str, Any]) -> None:
+        """Change some of a deployment's properties."""
+        self._call("PATCH", f"/deployments/{deployment}", changes)
+
+    def activate_schedules(self, name: str) -> None:
+        """Let a deployment's schedules run."""
+        found = self._call("GET", f"/deployments/name/{name}")
+        for schedule in found["schedules"]:
+            path = f"/deployments/{found['id']}/schedules/{schedule['id']}"
+            self._call("PATCH", path, {"active": True})
+
+    def ensure_automation(self, automation: Mapping[str, Any]) -> None:
+        """Create an automation, or replace the one of its name."""
+        wanted = {"automations": {"name": {"any_": [automation["name"]]}}}
+        found = self._call("POST", "/automations/filter", wanted)
+        if found:
+            self._call("PUT", f"/automations/{found[0]['id']}", {**automation, "enabled": True})
+        else:
+            self._call("POST", "/automations/", automation)
 
     def pool_exists(self, pool: str) -> bool:
         """Whether a work pool of that name was created."""
@@ -132,7 +166,7 @@ class PrefectApi:
             raise Refused(
                 f"Prefect answered {response.status_code} to {method} {path}.", why=response.text[:300]
             )
-        return response.json()
+        return response.json() if response.content else None
 
     def _response(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         try:

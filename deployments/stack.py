@@ -1,38 +1,59 @@
-"""A Prefect server, its database and a worker on this machine, for as long as somebody needs them.
+"""A Prefect server, its database and workers on this machine, for as long as somebody needs them.
 
-The server's own database is in the embedded PostgreSQL: on SQLite it turns parallel triggers away.
-Everything listens on the loopback interface or on a Unix socket, and ends with the block that started it.
+The server's own database is in the embedded PostgreSQL unless a variable names another: on SQLite it turns
+parallel triggers away. Everything listens on the loopback interface or on a Unix socket unless it is asked
+otherwise, and ends with the block that started it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
-import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from importlib import resources
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
-import psutil
-
 from deployments.api import PrefectApi
+from deployments.processes import (
+    Running,
+    Service,
+    StackState,
+    end,
+    end_leftovers,
+    is_ours,
+    log_of,
+    remember,
+    remembered,
+    start,
+    tail,
+)
+from deployments.registration import POOL, register_deployments
 from faberdb.databases import ensure_database
-from faberdb.dsn import Dsn
 from faberdb.embedded import find_server, start_server, stop_server
-from faberdb.errors import Failed
+from faberdb.errors import Failed, Refused
 from faberdb.progress import Progress, silent
 
-POOL = "faber-db"
+DATABASE_VARIABLE = "PREFECT_API_DATABASE_CONNECTION_URL"
+AUTH_VARIABLE = "PREFECT_SERVER_API_AUTH_STRING"
+BEAT_S = 30  # how often a flow run says that it lives
 _START_TIMEOUT_S = 90
-_END_TIMEOUT_S = 15
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What to run, and where it listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 0  # of the Prefect server; 0: a free one
+    workers: int = 1
+    receiver_port: int | None = None  # of the webhook receiver; None: none is run
+    project: Path | None = None  # whose webhooks it receives, and whose names the forms offer
+    supervised: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,27 +63,35 @@ class Stack:
     api: PrefectApi
     ui: str
     ours: bool  # started by this block, and ended by it
+    running: list[Running] = field(default_factory=list)
 
 
 @contextlib.contextmanager
-def running_stack(home: Path, progress: Progress = silent) -> Iterator[Stack]:
-    """Use the Prefect that `PREFECT_API_URL` names, or run one of our own until the block ends.
+def running_stack(home: Path, progress: Progress = silent, *, shape: Shape | None = None) -> Iterator[Stack]:
+    """Use the Prefect that is there, or run one of our own until the block ends.
 
     Args:
         home: the folder of local state; logs go to `home/logs`.
         progress: told what is being started.
+        shape: what to run; given, what is there already is refused instead of used.
+
+    Raises:
+        Refused: the shape would be open to others without a password, or something runs here already.
     """
     found = find_prefect(home)
-    if found is not None:
+    if found is not None and shape is None:
         yield Stack(api=found, ui=found.url.removesuffix("/api"), ours=False)
         return
+    shape = shape or Shape()
+    _refuse_open_doors(shape)
+    _refuse_taken_ports(shape)
     was_running = find_server(home) is not None
     with contextlib.ExitStack() as ended:
         progress("starting PostgreSQL")
-        server = start_server(home)
+        start_server(home)
         if not was_running:
             ended.callback(stop_server, home)
-        yield _start(home, server, ended, progress)
+        yield _start(home, shape, ended, progress)
 
 
 def find_prefect(home: Path) -> PrefectApi | None:
@@ -70,210 +99,148 @@ def find_prefect(home: Path) -> PrefectApi | None:
     given = os.environ.get("PREFECT_API_URL")
     if given:
         return PrefectApi(given.rstrip("/"), os.environ.get("PREFECT_API_AUTH_STRING", ""))
-    state = _remembered(home)
-    if not state.api or not _is_ours(state.owner):
+    state = remembered(home)
+    if not state.api or not is_ours(state.owner):
         return None
-    api = PrefectApi(state.api)
+    api = PrefectApi(state.api, _login())
     return api if api.healthy() else None
 
 
-def _start(home: Path, server: Dsn, ended: contextlib.ExitStack, progress: Progress) -> Stack:
+def _start(home: Path, shape: Shape, ended: contextlib.ExitStack, progress: Progress) -> Stack:
     end_leftovers(home)
-    ensure_database(server.with_database("prefect"))
-    port = _free_port()
-    env = _environment(home, server, port)
-    api = PrefectApi(env["PREFECT_API_URL"])
+    env = _environment(home, shape)
+    url = env["PREFECT_API_URL"]
+    remember(home, StackState(owner=os.getpid(), api=url, supervised=shape.supervised))
+    ended.callback(remember, home, StackState())  # last of all, when nothing of it runs any more
+    stack = Stack(api=PrefectApi(url, _login()), ui=url.removesuffix("/api"), ours=True)
+
+    def run(service: Service, ready: Callable[[], bool]) -> None:
+        running = start(home, service)
+        stack.running.append(running)
+        ended.callback(end, home, running)
+        _wait(ready, running, home)
+
     progress("starting the Prefect server")
-    prefect = [sys.executable, "-m", "prefect"]
-    main = _spawn(
-        home, "server", [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)], env
-    )
-    ended.callback(_end, home, main)
-    _wait(api.healthy, main, "the Prefect server", home)
-    progress("starting a worker")
-    worker = _spawn(
-        home,
-        "worker",
-        [*prefect, "worker", "start", "--pool", POOL, "--type", "process", "--name", "faber-db local"],
-        env,
-    )
-    ended.callback(_end, home, worker)
-    _wait(lambda: api.pool_exists(POOL), worker, "the worker", home)
+    run(_server(env, shape), stack.api.healthy)
+    progress("starting a worker" if shape.workers == 1 else f"starting {shape.workers} workers")
+    for number in range(shape.workers):
+        run(_worker(env, number), lambda: stack.api.pool_exists(POOL))
     progress("registering the deployments")
-    register_deployments(home, env)
-    return Stack(api=api, ui=env["PREFECT_API_URL"].removesuffix("/api"), ours=True)
+    register_deployments(home, env, stack.api, shape.project, automations=shape.supervised, beat_s=BEAT_S)
+    if shape.receiver_port is not None and shape.project is not None:
+        progress("starting the webhook receiver")
+        receiver = f"http://{_reachable(shape.host)}:{shape.receiver_port}"
+        run(_receiver(env, shape), PrefectApi(receiver).healthy)
+        remember(home, replace(remembered(home), receiver=receiver))
+    remember(home, replace(remembered(home), ready=True))
+    return stack
 
 
-def register_deployments(home: Path, env: dict[str, str]) -> None:
-    """Run Prefect's own `deploy --all` on our `prefect.yaml`, unless this Prefect has it of the same code."""
-    mark, now = home / "prefect" / "deployed", _code_digest()
-    if mark.is_file() and mark.read_text() == now:
-        return
-    log = _log(home, "deploy")
-    file = str(resources.files("deployments") / "prefect.yaml")
-    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
-    with log.open("w") as out:
-        for command in (
-            [*prefect, "deploy", "--all", "--prefect-file", file],
-            [*prefect, "block", "register", "--module", "blocks.postgres_environment"],
-        ):
-            done = subprocess.run(
-                command, env=env, stdout=out, stderr=out, check=False, timeout=_START_TIMEOUT_S
-            )
-            if done.returncode != 0:
-                why = _tail(log)
-                raise Failed("The deployments could not be registered.", why=why, next_step=f"read {log}")
-    mark.write_text(now)
+def _server(env: dict[str, str], shape: Shape) -> Service:
+    port = env["PREFECT_API_URL"].rsplit(":", 1)[1].split("/")[0]
+    command = (sys.executable, "-m", "prefect", "server", "start", "--host", shape.host, "--port", port)
+    return Service(name="server", command=command, environment=env)
 
 
-def _code_digest() -> str:
-    """Of everything that decides what is registered: the deployments, and the flows with their parameters."""
-    digest = hashlib.sha256(sys.prefix.encode())
-    for room in ("blocks", "deployments", "flows", "tasks"):
-        for path in sorted(Path(str(resources.files(room))).iterdir()):
-            if path.is_file():
-                digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
+def _worker(env: dict[str, str], number: int) -> Service:
+    prefect = (sys.executable, "-m", "prefect")
+    name = f"faber-db local {number + 1}"
+    command = (*prefect, "worker", "start", "--pool", POOL, "--type", "process", "--name", name)
+    return Service(name=f"worker-{number + 1}", command=command, environment=env)
 
 
-def _environment(home: Path, server: Dsn, port: int) -> dict[str, str]:
-    database = f"postgresql+asyncpg://{server.user}@/prefect?host={quote(server.host, safe='/')}"
+def _receiver(env: dict[str, str], shape: Shape) -> Service:
+    command = (
+        *(sys.executable, "-m", "deployments.webhooks", "--project", str(shape.project)),
+        *("--host", shape.host, "--port", str(shape.receiver_port)),
+    )
+    return Service(name="receiver", command=command, environment=env)
+
+
+def _environment(home: Path, shape: Shape) -> dict[str, str]:
+    port = shape.port or _free_port()
+    login = {"PREFECT_API_AUTH_STRING": _login()} if _login() else {}
+    project = {"FABER_DB_PROJECT": str(shape.project)} if shape.project else {}
     return {
         **os.environ,
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
         "FABER_DB_HOME": str(home),
         "PREFECT_HOME": str(home / "prefect"),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_API_DATABASE_CONNECTION_URL": database,
+        "PREFECT_API_URL": f"http://{_reachable(shape.host)}:{port}/api",
+        "PREFECT_UI_URL": f"http://{_reachable(shape.host)}:{port}",
+        DATABASE_VARIABLE: _database(home),
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(BEAT_S),
         "PREFECT_WORKER_QUERY_SECONDS": "0.3",
         "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
         "PREFECT_CLI_PROMPT": "false",
         "PYTHONUNBUFFERED": "1",
+        **login,
+        **project,
     }
 
 
-def _spawn(home: Path, name: str, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own, so that Ctrl-C reaches us and we end it in order."""
-    with _log(home, name).open("ab") as out:
-        process = subprocess.Popen(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+def _database(home: Path) -> str:
+    """The URL of Prefect's own database: the variable's, else one on the embedded server."""
+    given = os.environ.get(DATABASE_VARIABLE, "")
+    if given and not given.startswith("postgresql"):
+        raise Refused(
+            f"{DATABASE_VARIABLE} does not name a PostgreSQL database.",
+            why="On SQLite Prefect answers parallel triggers with 503.",
+            next_step=f"unset {DATABASE_VARIABLE}, or: export it as postgresql+asyncpg://USER:PASSWORD@HOST/NAME",
         )
-    state = _remembered(home)
-    _remember(
-        home,
-        _State(owner=os.getpid(), api=env["PREFECT_API_URL"], processes=(*state.processes, process.pid)),
+    if given:
+        return given
+    server = start_server(home)
+    ensure_database(server.with_database("prefect"))
+    return f"postgresql+asyncpg://{server.user}@/prefect?host={quote(server.host, safe='/')}"
+
+
+def _login() -> str:
+    """The server's one shared credential, `user:password`, for the server and its clients alike."""
+    return os.environ.get(AUTH_VARIABLE, "")
+
+
+def _refuse_open_doors(shape: Shape) -> None:
+    if shape.host in _LOOPBACK or _login():
+        return
+    raise Refused(
+        f"Listening on {shape.host} without a password is refused: whoever reaches Prefect can release.",
+        next_step=f"export {AUTH_VARIABLE}=USER:PASSWORD, then run the same command again",
     )
-    return process
 
 
-def _end(home: Path, process: subprocess.Popen[bytes]) -> None:
-    _end_group(process.pid, process)
-    state = _remembered(home)
-    _remember(home, replace(state, processes=tuple(p for p in state.processes if p != process.pid)))
+def _refuse_taken_ports(shape: Shape) -> None:
+    wanted = {"--port": shape.port, "--webhook-port": shape.receiver_port or 0}
+    for option, port in wanted.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((shape.host, port))
+            except OSError as error:
+                raise Refused(
+                    f"{shape.host}:{port} cannot be listened on.",
+                    why=error.strerror or str(error),
+                    next_step=f"faber-db up {option} ANOTHER",
+                ) from None
 
 
-def _end_group(pid: int, process: subprocess.Popen[bytes] | None = None) -> None:
-    """Terminate a session of ours and all that came from it; kill what does not end in time.
-
-    A worker starts each flow run in a session of its own, so a group's end is not enough.
-    """
-    family = _family(pid)
-    for number, patience in ((signal.SIGTERM, _END_TIMEOUT_S), (signal.SIGKILL, 5)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, number)
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            if process is not None:
-                process.poll()
-            if not _group_lives(pid):
-                break
-            time.sleep(0.05)
-        if not _group_lives(pid):
-            break
-    for member in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()  # a flow run that outlived its worker; its ledger tells the next run where it was
+def _reachable(host: str) -> str:
+    """What a client on this machine connects to."""
+    return "127.0.0.1" if host in {"0.0.0.0", "::", "localhost"} else host  # noqa: S104 -- compared, not bound
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _group_lives(pid: int) -> bool:
-    try:
-        os.killpg(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def end_leftovers(home: Path) -> None:
-    """End what a command that was killed left behind."""
-    for pid in _remembered(home).processes:
-        if _is_ours(pid):
-            _end_group(pid)
-    _remember(home, _State())
-
-
-def _is_ours(pid: int) -> bool:
-    """Whether the process is one of ours; a reused process id is told by its command line."""
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-    return b"prefect" in command or b"faber-db" in command
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _State:
-    """What `home/stack.json` keeps, so that another command finds the stack, or ends what is left of it."""
-
-    owner: int = 0
-    api: str = ""
-    processes: tuple[int, ...] = ()
-
-
-def _remembered(home: Path) -> _State:
-    try:
-        found = json.loads((home / "stack.json").read_text())
-    except FileNotFoundError:
-        return _State()
-    return _State(owner=found["owner"], api=found["api"], processes=tuple(found["processes"]))
-
-
-def _remember(home: Path, state: _State) -> None:
-    (home / "stack.json").write_text(json.dumps(asdict(state)))
-
-
-def _wait(ready: object, process: subprocess.Popen[bytes], what: str, home: Path) -> None:
+def _wait(ready: Callable[[], bool], running: Running, home: Path) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
-    assert callable(ready)
     while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            logs = home / "logs"
-            name = "server" if "server" in what else "worker"
-            raise Failed(
-                f"{what[0].upper()}{what[1:]} did not start.",
-                why=_tail(logs / f"{name}.log"),
-                next_step="faber-db doctor",
-            )
+        if running.process.poll() is not None or time.monotonic() > deadline:
+            name = running.service.name
+            why = tail(log_of(home, name))
+            raise Failed(f"The {name} did not start.", why=why, next_step="faber-db doctor")
         time.sleep(0.1)
-
-
-def _log(home: Path, name: str) -> Path:
-    folder = home / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name}.log"
-
-
-def _tail(log: Path) -> str:
-    return log.read_text(errors="replace")[-1500:].strip() if log.exists() else ""
 
 
 def _free_port() -> int:

@@ -40,6 +40,8 @@ class Policy:
     statement_timeout_s: float
     lock_timeout_s: float
     retention_days: int
+    approvals: int = 1  # people who must say yes, where a person is asked
+    approvers: tuple[str, ...] = ()  # the only ones who may; () is anybody but the requester
 
     def approval_timeout_s(self, level: str) -> float:
         """How long a release waits for a person, in seconds."""

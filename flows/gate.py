@@ -11,7 +11,6 @@ from prefect.runtime import flow_run
 
 from faberdb.policy import Autonomy
 from tasks.approving import (
-    ApprovalForm,
     Asked,
     ask_for_release,
     ask_for_rollback,
@@ -37,11 +36,13 @@ def permit(
     Returns:
         The release's id, or "" when there is nothing to release.
     """
-    asked = ask_for_release(project, environment, work_item, requester, autonomy, _root_run(), skip_backup)
+    question = (project, environment, work_item, requester, autonomy, _root_run(), skip_backup)
+    asked = ask_for_release(*question)
     if not asked.release:
         return ""
-    if asked.waiting and _at_top():
+    while asked.waiting and _at_top():
         record_decision(project, environment, asked.release, _wait(asked))
+        asked = ask_for_release(*question)
     return require_permission(project, environment, asked.release, autonomy)
 
 
@@ -57,14 +58,19 @@ def permit_rollback(
     project: str, environment: str, release: str, snapshot: str, requester: str, cause: str
 ) -> str:
     """Find what to take back and pass with the permission that needs; returns the release's id."""
-    asked = ask_for_rollback(project, environment, release, snapshot, requester, cause, run=_root_run())
-    if asked.waiting and _at_top():
-        record_rollback_decision(project, environment, asked.release, _wait(asked))
+    question = (project, environment, release, snapshot, requester, cause, _root_run())
+    asked = ask_for_rollback(*question)
+    while asked.waiting and _at_top():
+        answer = _wait(asked)
+        record_rollback_decision(project, environment, asked.release, answer)
+        if answer["decision"] == "reject":
+            break  # asked again, it would be a new question
+        asked = ask_for_rollback(*question)
     return require_rollback_permission(project, environment, asked.release)
 
 
 def _wait(asked: Asked) -> dict[str, str]:
-    form = ApprovalForm.with_initial_data(description=asked.question)
+    form = asked.form.with_initial_data(description=asked.question)
     answer = suspend_flow_run(wait_for_input=form, timeout=asked.timeout_s, key=asked.key)
     return {k: str(v) for k, v in answer.model_dump(mode="json").items()}
 

@@ -30,7 +30,6 @@ def rollback(
     project: str,
     environment: str,
     release: str = "",
-    snapshot: str = "",
     requester: str = "",
     cause: str = "",
 ) -> dict[str, Any]:
@@ -48,11 +47,16 @@ def rollback(
         project: Folder of the application that holds faber-db.toml.
         environment: Name of the environment in faber-db.toml.
         release: Id of the release; empty for the newest of the environment.
-        snapshot: Id of a snapshot to put in the database's place instead of taking a release back.
         requester: Who asks.
         cause: Why it is taken back; kept in the ledger.
     """
-    release_id = permit_rollback(project, environment, release, snapshot, requester, cause)
+    release_id = permit_rollback(project, environment, release, "", requester, cause)
+    undo_release(project, environment, release_id, cause, requester)
+    return publish_release(project, environment, release_id)
+
+
+def undo_release(project: str, environment: str, release_id: str, cause: str, requester: str) -> None:
+    """Steps 2 to 5 of the runbook, which a restoration takes too."""
     with exclusive(project, environment, release_id):
         open_rollback(project, environment, release_id, cause or "asked by hand", requester)
         way = choose_undo(project, environment, release_id)
@@ -65,7 +69,6 @@ def rollback(
             count_later_rows(project, environment, release_id)
         verify_undone(project, environment, release_id)
         close_rolled_back(project, environment, release_id, way)
-    return publish_release(project, environment, release_id)
 
 
 def take_back(project: str, environment: str, release_id: str, cause: str) -> FaberError:

@@ -10,13 +10,16 @@ from prefect import task
 from prefect.input import RunInput
 from pydantic import Field
 
+from faberdb.plan import ApprovalLevel
 from faberdb.policy import Autonomy, asks
 from faberdb.project import load_project
+from faberdb.question import approval_question
 from faberdb.release import opening, permission, restoration, rollback
-from faberdb.release.approval import Decision, Verdict, Vote
+from faberdb.release.approval import Decision, Verdict, Vote, approving
 from faberdb.release.record import Outcome, Release, read_release
 from faberdb.release.rehearsal import find_evidence
-from faberdb.report import plan_markdown, release_markdown
+from faberdb.report import release_markdown
+from faberdb.risk import CONFIRMATION_PHRASE
 from faberdb.target import Target
 from faberdb.workitem import title_of
 from tasks.policies import IDEMPOTENT, ONCE, READ
@@ -28,11 +31,16 @@ class ApprovalForm(RunInput):
 
     decision: Literal["approve", "reject"] = Field(title="Decision")
     approver: str = Field(title="Your name", description="Someone other than the requester.")
-    comment: str = Field(default="", title="Comment")
+    comment: str = Field(default="", title="Comment", description="Kept in the ledger with your decision.")
+
+
+class DestructiveApprovalForm(ApprovalForm):
+    """The same for a plan that destroys something."""
+
     phrase: str = Field(
         default="",
         title="Confirmation phrase",
-        description="Only where the plan asks for it: proceed-with-destructive-changes",
+        description=f"This plan destroys something. To approve it, type: {CONFIRMATION_PHRASE}",
     )
 
 
@@ -44,11 +52,18 @@ class Asked:
     waiting: bool  # a person has to decide
     question: str  # Markdown for the person
     timeout_s: int
+    votes: int = 0  # how many people said yes
+    destructive: bool = False  # the approver has to type the phrase
 
     @property
     def key(self) -> str:
         """Names the suspension: stable over replays, and of the characters that Prefect's inputs take."""
-        return re.sub(r"[^a-z0-9]+", "-", f"approval-{self.release}".lower())
+        return re.sub(r"[^a-z0-9]+", "-", f"approval-{self.release}-{self.votes}".lower())
+
+    @property
+    def form(self) -> type[ApprovalForm]:
+        """What the person fills in."""
+        return DestructiveApprovalForm if self.destructive else ApprovalForm
 
 
 NOTHING = Asked(release="", waiting=False, question="", timeout_s=0)
@@ -99,11 +114,18 @@ def ask_for_rollback(
             record = rollback.find_release(target, release)
         rollback.check_can_roll_back(target, record)
         waiting = permission.ask_rollback(target, record, requester=requester, cause=cause, run=run)
+        votes, digest = permission.rollback_votes(target, record), permission.rollback_digest(record)
         return Asked(
             release=record.id,
             waiting=waiting,
-            question=f"# Take back {record.id}?\n\n{cause}\n\n{release_markdown(record)}",
-            timeout_s=_timeout(target, record),
+            question=_text(
+                f"# Take back {record.id}?",
+                cause,
+                permission.standing_of_votes(target, votes, digest),
+                release_markdown(record),
+            ),
+            timeout_s=int(target.environment.policy.approval_timeout_s("standard")),
+            votes=len(approving(votes, digest)),
         )
 
 
@@ -150,14 +172,19 @@ def vote_of(digest: str, answer: dict[str, str]) -> Vote:
 
 
 def _asked(target: Target, release: Release, *, waiting: bool) -> Asked:
-    evidence = find_evidence(target, release.digest)
     return Asked(
         release="" if release.outcome is Outcome.RELEASED else release.id,
         waiting=waiting,
-        question=f"# Release to {release.environment}?\n\n{plan_markdown(release.plan, evidence)}",
-        timeout_s=_timeout(target, release),
+        question=approval_question(
+            release.plan,
+            find_evidence(target, release.digest),
+            standing=permission.standing_of_votes(target, release.votes, release.digest),
+        ),
+        timeout_s=int(target.environment.policy.approval_timeout_s(release.plan.approval.value)),
+        votes=len(approving(release.votes, release.digest)),
+        destructive=release.plan.approval is ApprovalLevel.ENHANCED,
     )
 
 
-def _timeout(target: Target, release: Release) -> int:
-    return int(target.environment.policy.approval_timeout_s(release.plan.approval.value))
+def _text(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part)

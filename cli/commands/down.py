@@ -13,20 +13,25 @@ from cli.options import json_option, project_option
 @project_option
 @json_option
 def command(project_dir: Path | None, as_json: bool) -> None:
-    """Stop the project's embedded PostgreSQL, and what an interrupted command left. Nothing is deleted."""
+    """Stop faber-db up, the project's embedded PostgreSQL, and what an interrupted command left. Nothing is
+    deleted: what waits for approval goes on waiting.
+    """
     from cli.output import show
-    from deployments.stack import end_leftovers, find_prefect
+    from deployments.processes import end_leftovers, is_ours, remembered
+    from deployments.supervisor import end_supervised
     from faberdb.embedded import stop_server
     from faberdb.errors import Refused
     from faberdb.project import load_project
 
     home = load_project(project_dir).home
-    if find_prefect(home) is not None:
+    ended = end_supervised(home)
+    if is_ours(remembered(home).owner):
         raise Refused(
             "Another faber-db command is at work here.",
             next_step="end it (Ctrl-C where it runs), then: faber-db down",
         )
     end_leftovers(home)
-    stopped = stop_server(home)
-    text = f"The embedded PostgreSQL in {home} {'is stopped' if stopped else 'was not running'}."
-    show({"home": str(home), "stopped": stopped}, text, as_json)
+    stopped = stop_server(home) or ended
+    text = "faber-db up is ended. " if ended else ""
+    text += f"The embedded PostgreSQL in {home} {'is stopped' if stopped else 'was not running'}."
+    show({"home": str(home), "stopped": stopped, "up": ended}, text, as_json)

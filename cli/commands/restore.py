@@ -37,9 +37,8 @@ def command(
         "environment": environment,
         "snapshot": snapshot,
         "requester": person_typing(person),
-        "cause": f"restore snapshot {snapshot}",
     }
-    run_deployment(project, "rollback/faber-db", parameters, as_json=as_json)
+    run_deployment(project, "restore/faber-db", parameters, as_json=as_json)
 
 
 def _beside(project_dir: Path | None, environment: str, snapshot: str, name: str, as_json: bool) -> None:

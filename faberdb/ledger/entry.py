@@ -28,6 +28,9 @@ class Kind(StrEnum):
     RELEASE_CLOSED = "release.closed"
     SNAPSHOT_TAKEN = "snapshot.taken"
     ENVIRONMENT_SEEDED = "environment.seeded"
+    PRUNED = "pruned"
+    RECOVERY_DECIDED = "recovery.decided"
+    DRIFT_FOUND = "drift.found"
     PHASE_BEGUN = "phase.begun"
     PHASE_ENDED = "phase.ended"
 

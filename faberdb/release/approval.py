@@ -61,8 +61,24 @@ class Verdict(StrEnum):
     EXPIRED = "expired"
 
 
-def check_vote(vote: Vote, *, digest: str, requester: str, level: ApprovalLevel) -> None:
+def check_vote(
+    vote: Vote,
+    *,
+    digest: str,
+    requester: str,
+    level: ApprovalLevel,
+    approvers: Sequence[str] = (),
+    before: Sequence[Vote] = (),
+) -> None:
     """Refuse a vote that must not count.
+
+    Args:
+        vote: the vote.
+        digest: of what is voted on.
+        requester: who asked for it.
+        level: what the plan's risk asks of the approver.
+        approvers: who may approve; empty for anybody but the requester.
+        before: the votes that were cast on the same question.
 
     Raises:
         NotApproved: says which rule it breaks.
@@ -83,6 +99,17 @@ def check_vote(vote: Vote, *, digest: str, requester: str, level: ApprovalLevel)
             why="A protected environment takes two people.",
             next_step="have someone else run: faber-db approve RELEASE",
         )
+    if approvers and not any(_same_person(vote.approver, a) for a in approvers):
+        raise NotApproved(
+            f"{vote.approver} may not approve releases of this environment.",
+            why=f"Its policy names: {', '.join(approvers)}.",
+            next_step="have one of them run: faber-db approve RELEASE",
+        )
+    if vote not in before and vote.approver.strip().casefold() in approving(before, digest):
+        raise NotApproved(
+            f"{vote.approver} approved this already, and counts once.",
+            next_step="have someone else run: faber-db approve RELEASE",
+        )
     if level is ApprovalLevel.ENHANCED and vote.phrase != CONFIRMATION_PHRASE:
         raise NotApproved(
             "This plan destroys something, and the approval lacks the confirmation phrase.",
@@ -91,14 +118,35 @@ def check_vote(vote: Vote, *, digest: str, requester: str, level: ApprovalLevel)
         )
 
 
+def approving(votes: Sequence[Vote], digest: str) -> frozenset[str]:
+    """The people who said yes to a digest, each once, in lower case."""
+    yes = (v for v in votes if v.digest == digest and v.decision is Decision.APPROVE)
+    return frozenset(v.approver.strip().casefold() for v in yes)
+
+
 def tally(
-    votes: Sequence[Vote], *, digest: str, asked_at: datetime, now: datetime, timeout: timedelta
+    votes: Sequence[Vote],
+    *,
+    digest: str,
+    asked_at: datetime,
+    now: datetime,
+    timeout: timedelta,
+    needed: int = 1,
 ) -> Verdict:
-    """What the valid votes on a digest amount to: a rejection outweighs, silence expires."""
+    """What the valid votes on a digest amount to: a rejection outweighs, silence expires.
+
+    Args:
+        votes: all that were cast.
+        digest: of what is voted on.
+        asked_at: when people were first asked.
+        now: the moment of the question.
+        timeout: how long the last of them may take.
+        needed: how many different people have to say yes.
+    """
     relevant = [v for v in votes if v.digest == digest]
     if any(v.decision is Decision.REJECT for v in relevant):
         return Verdict.REJECTED
-    if any(v.decision is Decision.APPROVE for v in relevant):
+    if len(approving(relevant, digest)) >= needed:
         return Verdict.APPROVED
     return Verdict.EXPIRED if now - asked_at > timeout else Verdict.WAITING
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from faberdb.canonical import digest_of
@@ -42,7 +43,14 @@ def cast_vote(target: Target, release: Release, vote: Vote) -> None:
             f"Release {release.id} has ended: {release.state}.",
             next_step="faber-db status shows what is open",
         )
-    check_vote(vote, digest=release.digest, requester=release.requester, level=release.plan.approval)
+    check_vote(
+        vote,
+        digest=release.digest,
+        requester=release.requester,
+        level=release.plan.approval,
+        approvers=target.environment.policy.approvers,
+        before=release.votes,
+    )
     if vote in release.votes:
         return
     target.ledger.append(
@@ -64,6 +72,7 @@ def permission(target: Target, release: Release) -> Verdict:
         asked_at=release.asked_at or now,
         now=now,
         timeout=timedelta(seconds=seconds),
+        needed=target.environment.policy.approvals,
     )
 
 
@@ -80,7 +89,8 @@ def require_permission(target: Target, release: Release) -> None:
     if verdict is Verdict.WAITING:
         raise ApprovalPending(
             f"Release {release.id} waits for approval.",
-            why=f"{release.environment} asks for a person other than {release.requester or 'the requester'}.",
+            why=f"{release.environment} asks for {_people(target)} other than"
+            f" {release.requester or 'the requester'}; {_said_yes(release.votes, release.digest)}.",
             next_step=f"faber-db approve {release.id} --as NAME",
         )
     again = f"faber-db migrate {release.environment}"
@@ -97,6 +107,23 @@ def require_permission(target: Target, release: Release) -> None:
         f"Release {release.id} expired: nobody decided in time; nothing was changed.",
         next_step=f"to ask again: {again}",
     )
+
+
+def standing_of_votes(target: Target, votes: Sequence[Vote], digest: str) -> str:
+    """How far the votes have come, for the people who are asked; "" where one yes is enough."""
+    if target.environment.policy.approvals == 1:
+        return ""
+    return f"{_people(target)[0].upper()}{_people(target)[1:]} have to approve; {_said_yes(votes, digest)}."
+
+
+def _people(target: Target) -> str:
+    needed = target.environment.policy.approvals
+    return "a person" if needed == 1 else f"{needed} people"
+
+
+def _said_yes(votes: Sequence[Vote], digest: str) -> str:
+    yes = [v.approver for v in votes if v.digest == digest and v.decision is Decision.APPROVE]
+    return f"{', '.join(yes)} said yes" if yes else "nobody has said yes"
 
 
 def rollback_digest(release: Release) -> str:
@@ -145,14 +172,16 @@ def cast_rollback_vote(target: Target, release: Release, vote: Vote) -> None:
     asked = _rollback_asked(target, release)
     if asked is None:
         raise NotApproved(f"Nobody asked to take {release.id} back.", next_step="faber-db rollback ENV")
+    before = rollback_votes(target, release)
     check_vote(
         vote,
         digest=rollback_digest(release),
         requester=asked.body["requester"],
         level=ApprovalLevel.STANDARD,
+        approvers=target.environment.policy.approvers,
+        before=before,
     )
-    since = target.ledger.entries(release=_rollback_key(release), kind=Kind.VOTE_CAST, after=asked.seq)
-    if vote in [vote_from_json(e.body) for e in since]:
+    if vote in before:
         return
     target.ledger.append(
         Kind.VOTE_CAST,
@@ -161,6 +190,15 @@ def cast_rollback_vote(target: Target, release: Release, vote: Vote) -> None:
         actor=vote.approver,
         body=vote.to_json(),
     )
+
+
+def rollback_votes(target: Target, release: Release) -> list[Vote]:
+    """The votes since people were last asked about taking a release back."""
+    asked = _rollback_asked(target, release)
+    if asked is None:
+        return []
+    since = target.ledger.entries(release=_rollback_key(release), kind=Kind.VOTE_CAST, after=asked.seq)
+    return [vote_from_json(e.body) for e in since]
 
 
 def require_rollback_permission(target: Target, release: Release) -> None:
@@ -183,17 +221,16 @@ def require_rollback_permission(target: Target, release: Release) -> None:
 
 
 def _rollback_verdict(target: Target, release: Release) -> Verdict | None:
-    entries = target.ledger.entries(release=_rollback_key(release))
-    asked = [e for e in entries if e.kind is Kind.APPROVAL_ASKED]
-    if not asked:
+    asked = _rollback_asked(target, release)
+    if asked is None:
         return None
-    votes = [vote_from_json(e.body) for e in entries if e.kind is Kind.VOTE_CAST and e.seq > asked[-1].seq]
     return tally(
-        votes,
+        rollback_votes(target, release),
         digest=rollback_digest(release),
-        asked_at=asked[-1].at,
+        asked_at=asked.at,
         now=datetime.now(UTC),
         timeout=timedelta(seconds=target.environment.policy.approval_timeout_s("standard")),
+        needed=target.environment.policy.approvals,
     )
 
 

@@ -1,0 +1,171 @@
+"""Processes of ours that outlive a function: started in sessions of their own, remembered, and all ended.
+
+`home/stack.json` says who owns the stack, where its API is and which processes belong to it, so that
+another command finds it, or ends what a killed one left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import psutil
+
+_END_TIMEOUT_S = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A program that runs until it is told to end."""
+
+    name: str  # its log is home/logs/<name>.log
+    command: tuple[str, ...]  # no secret among it
+    environment: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Running:
+    """A service and the process that it is now."""
+
+    service: Service
+    process: subprocess.Popen[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackState:
+    """What `home/stack.json` keeps."""
+
+    owner: int = 0  # the process that started the stack and ends it
+    api: str = ""
+    processes: tuple[int, ...] = ()
+    supervised: bool = False  # the owner keeps it until it is told to end
+    ready: bool = False
+    receiver: str = ""  # the webhook receiver's URL, "" where there is none
+
+
+def remembered(home: Path) -> StackState:
+    """What the file says; of nothing when there is none or a version of another shape wrote it."""
+    try:
+        found = json.loads((home / "stack.json").read_text())
+        return StackState(**{**found, "processes": tuple(found["processes"])})
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return StackState()
+
+
+def remember(home: Path, state: StackState) -> None:
+    """Write the file, whole or not at all."""
+    home.mkdir(parents=True, exist_ok=True)
+    half = home / "stack.json.new"
+    half.write_text(json.dumps(asdict(state)))
+    half.replace(home / "stack.json")
+
+
+def start(home: Path, service: Service) -> Running:
+    """Start a service in a session of its own, so that Ctrl-C reaches us and we end it in order."""
+    return Running(service, _spawn(home, service))
+
+
+def start_again(home: Path, running: Running) -> None:
+    """Start a service that has ended. What it left running goes on: flow runs outlive their worker."""
+    _forget(home, running.process)
+    running.process = _spawn(home, running.service)
+
+
+def end(home: Path, running: Running) -> None:
+    """End a service and all that came from it."""
+    _end_group(running.process.pid, running.process)
+    _forget(home, running.process)
+
+
+def _spawn(home: Path, service: Service) -> subprocess.Popen[bytes]:
+    with log_of(home, service.name).open("ab") as out:
+        process = subprocess.Popen(
+            service.command,
+            env=dict(service.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    state = remembered(home)
+    remember(home, replace(state, processes=(*state.processes, process.pid)))
+    return process
+
+
+def end_leftovers(home: Path) -> None:
+    """End what a command that was killed left behind."""
+    for pid in remembered(home).processes:
+        if is_ours(pid):
+            _end_group(pid)
+    remember(home, StackState())
+
+
+def is_ours(pid: int) -> bool:
+    """Whether the process is one of ours; a reused process id is told by its command line."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return any(word in command for word in (b"prefect", b"faber-db", b"cli.main", b"deployments.webhooks"))
+
+
+def log_of(home: Path, name: str) -> Path:
+    """A service's log file; its folder is made."""
+    folder = home / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.log"
+
+
+def tail(log: Path) -> str:
+    """The end of a log."""
+    return log.read_text(errors="replace")[-1500:].strip() if log.exists() else ""
+
+
+def _end_group(pid: int, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Terminate a session of ours and all that came from it; kill what does not end in time.
+
+    A worker starts each flow run in a session of its own, so a group's end is not enough.
+    """
+    family = _family(pid)
+    for number, patience in ((signal.SIGTERM, _END_TIMEOUT_S), (signal.SIGKILL, 5)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, number)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            if process is not None:
+                process.poll()
+            if not _group_lives(pid):
+                break
+            time.sleep(0.05)
+        if not _group_lives(pid):
+            break
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()  # a flow run that outlived its worker; its ledger tells the next run where it was
+
+
+def _forget(home: Path, process: subprocess.Popen[bytes]) -> None:
+    state = remembered(home)
+    remember(home, replace(state, processes=tuple(p for p in state.processes if p != process.pid)))
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _group_lives(pid: int) -> bool:
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,108 @@
+"""What an approver reads in the form: lines that wrap in its narrow column, where a table would be cut off.
+
+The same facts as the plan's own page (`faberdb.report`), with what decides first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from faberdb.plan import Plan, Step
+from faberdb.release.rehearsal import Evidence
+from faberdb.risk import CONFIRMATION_PHRASE, Risk
+
+_SHOWN = 40  # statements; a form with thousands of lines is read by nobody
+
+
+def approval_question(plan: Plan, evidence: Evidence | None, *, standing: str = "") -> str:
+    """The question whether a plan may run, as Markdown.
+
+    Args:
+        plan: what would run.
+        evidence: of its rehearsal, if there was one.
+        standing: how far the votes have come, "" where one is enough.
+    """
+    asks = plan.requester or "somebody"
+    parts = [
+        f"# Release to {plan.environment}?",
+        f"**{asks}** asks for **{len(plan.steps)}** {_revisions(len(plan.steps))} in"
+        f" `{plan.database}`" + (f": {plan.change}." if plan.change else "."),
+        standing,
+        *_warnings(plan),
+        "\n".join(f"- **{name}:** {text}" for name, text in _facts(plan, evidence)),
+        *_steps(plan),
+        f"*Plan `{plan.digest[:16]}`*" + (f" *of commit `{plan.commit[:12]}`*" if plan.commit else ""),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _facts(plan: Plan, evidence: Evidence | None) -> Iterator[tuple[str, str]]:
+    yield "Risk", plan.risk.value
+    yield "Locks", _locks(plan)
+    yield "Rehearsed", _rehearsed(evidence)
+    yield "Snapshot", "taken and kept before the first step" if plan.snapshot else "none, by policy"
+    yield "Undo", f"{plan.undo.way.value}: {plan.undo.why}"
+    yield "The undo would lose", plan.undo.loses
+    yield "Checked afterwards", ", ".join(plan.checks) or "health only; the project has no checks of its own"
+
+
+def _warnings(plan: Plan) -> Iterator[str]:
+    lines = [f"- {'**blocked** ' if f.blocks else ''}{f.risk.value}: {f.message}" for f in plan.findings]
+    lines += [f"- {note}" for note in plan.notes]
+    if lines:
+        yield "\n".join(lines)
+    if any(f.risk in {Risk.HIGH, Risk.CRITICAL} for f in plan.findings):
+        yield f"To approve, type the phrase `{CONFIRMATION_PHRASE}` below."
+
+
+def _steps(plan: Plan) -> Iterator[str]:
+    left = _SHOWN
+    for number, step in enumerate(plan.steps, 1):
+        if left <= 0:
+            yield f"… and {len(plan.steps) - number + 1} more; the plan's artifact has all of them."
+            return
+        yield _step(number, step, left)
+        left -= len(step.statements)
+
+
+def _step(number: int, step: Step, room: int) -> str:
+    how = "one transaction" if step.atomic else "**not one transaction**"
+    budget = f"waits for a lock at most {step.budget.lock_timeout_s:g} s"
+    shown = [
+        f"- `{_one_line(s.text)}` ({', '.join(x for x in (s.risk.value, s.lock) if x)})"
+        for s in step.statements[:room]
+    ]
+    more = len(step.statements) - len(shown)
+    lines = [*shown, f"- … {more} more"] if more else shown
+    return f"### {number}. {step.revision}\n\n{how}; {budget}\n\n" + "\n".join(lines)
+
+
+def _locks(plan: Plan) -> str:
+    held = {
+        f"{s.lock} on {', '.join(s.objects) or 'what it names'}"
+        for step in plan.steps
+        for s in step.statements
+        if s.lock
+    }
+    if not held:
+        return "none on what exists"
+    some = sorted(held)
+    return "; ".join(some[:4]) + (f"; and {len(some) - 4} more" if len(some) > 4 else "")
+
+
+def _rehearsed(evidence: Evidence | None) -> str:
+    if evidence is None:
+        return "**no**"
+    if not evidence.ok:
+        return f"**failed**: {evidence.message}"
+    seconds = sum(s for _, s in evidence.step_s)
+    return f"yes, on a restored copy, in {seconds:.2f} s; the restore took {evidence.restore_s:.1f} s"
+
+
+def _revisions(number: int) -> str:
+    return "revision" if number == 1 else "revisions"
+
+
+def _one_line(text: str, limit: int = 110) -> str:
+    flat = " ".join(text.split()).replace("`", "'")
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"

@@ -1,0 +1,26 @@
+"""Drift: is every schema what the last release left?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.settings import FLOW
+from tasks.snapshots import chosen_environments
+from tasks.watching import look_for_drift_in, publish_drift
+
+
+@flow(name="drift", **FLOW)
+def drift(project: str, environment: str = "") -> dict[str, Any]:
+    """Compare schemas with what the last release left; an event tells when drift appears and when it goes.
+
+    1. Read each schema's fingerprint and the ledger's.
+    2. Publish what differs.
+
+    Args:
+        project: Folder of the application that holds faber-db.toml.
+        environment: Name of the environment in faber-db.toml; empty for every one.
+    """
+    names = chosen_environments(project, environment)
+    return publish_drift([look_for_drift_in(project, name) for name in names])

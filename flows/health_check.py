@@ -1,0 +1,26 @@
+"""Health check: are the environments well?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.settings import FLOW
+from tasks.snapshots import chosen_environments
+from tasks.watching import look_at_health, publish_health
+
+
+@flow(name="health-check", **FLOW)
+def health_check(project: str, environment: str = "") -> dict[str, Any]:
+    """Examine environments; an unhealthy one fails the run, so that automations and people hear of it.
+
+    1. Look at connectivity, revisions, the schema, performance and safety of each.
+    2. Publish what was seen.
+
+    Args:
+        project: Folder of the application that holds faber-db.toml.
+        environment: Name of the environment in faber-db.toml; empty for every one.
+    """
+    names = chosen_environments(project, environment)
+    return publish_health([look_at_health(project, name) for name in names])

@@ -1,0 +1,38 @@
+"""Restore: bring a snapshot back, beside the live database or in its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.gate import permit_rollback
+from flows.rollback import undo_release
+from flows.settings import FLOW
+from tasks.reporting import publish_release
+from tasks.snapshots import restore_beside
+
+
+@flow(name="restore", **FLOW)
+def restore(
+    project: str, environment: str, snapshot: str, beside: str = "", requester: str = ""
+) -> dict[str, Any]:
+    """Restore a snapshot of an environment and prove it; the live database is kept under another name.
+
+    1. Beside: restore into a new database, compare it with the manifest, and that is the end.
+    2. In its place: wait for a person where one is asked for.
+    3. Restore beside, exchange the names, count the rows that came after, verify.
+
+    Args:
+        project: Folder of the application that holds faber-db.toml.
+        environment: Name of the environment in faber-db.toml.
+        snapshot: Id of the snapshot; `faber-db snapshots` lists them.
+        beside: Name of a new database to restore into; empty to take the live database's place.
+        requester: Who asks; never the one who approves.
+    """
+    if beside:
+        return restore_beside(project, environment, snapshot, beside)
+    cause = f"restore snapshot {snapshot}"
+    release_id = permit_rollback(project, environment, "", snapshot, requester, cause)
+    undo_release(project, environment, release_id, cause, requester)
+    return publish_release(project, environment, release_id)
