@@ -11,6 +11,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from deployments.stack import BEAT_S
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCKERFILE = (REPOSITORY / "deployments" / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "deployments" / "compose.yaml").read_text())
@@ -162,3 +164,12 @@ def test_the_worker_serves_the_pool_that_the_deployments_name() -> None:
     deployments = yaml.safe_load((REPOSITORY / "deployments" / "prefect.yaml").read_text())
     command = SERVICES["worker"]["command"]
     assert command[command.index("--pool") + 1] == deployments["definitions"]["work_pools"]["runs"]["name"]
+
+
+def test_runs_beat_as_often_as_the_automations_expect() -> None:
+    assert SERVICES["worker"]["environment"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(BEAT_S)
+
+
+def test_runs_start_in_a_folder_that_every_container_of_the_image_has() -> None:
+    """Prefect has a run start where its deployment was registered; elsewhere it fails before it can say so."""
+    assert f"WORKDIR {SERVICES['deploy']['working_dir']}\n" in DOCKERFILE

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from deployments.stack import BEAT_S
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCALE = REPOSITORY / "deployments" / "scale"
 PACKAGES = {"docker": "prefect-docker", "ecs": "prefect-aws", "kubernetes": "prefect-kubernetes"}
@@ -173,3 +175,11 @@ def test_server_worker_and_product_are_the_same_prefect_and_the_same_faber_db() 
     text += "".join(template(pool)["variables"]["properties"]["image"]["default"] for pool in POOLS)
     assert set(re.findall(r"prefecthq/prefect:([\d.]+)-", text)) == {prefect[1]}
     assert set(re.findall(r"faber-db:([\d.]+\d)", text)) == {product[1]}
+
+
+def test_the_cluster_serves_the_pool_and_the_beat_of_the_deployments() -> None:
+    deployments = yaml.safe_load((REPOSITORY / "deployments" / "prefect.yaml").read_text())
+    worker = manifest("Deployment", "faber-db-worker")["spec"]["template"]["spec"]["containers"][0]
+    pool = deployments["definitions"]["work_pools"]["runs"]["name"]
+    assert worker["args"][worker["args"].index("--pool") + 1] == pool
+    assert {"name": "PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "value": str(BEAT_S)} in worker["env"]
