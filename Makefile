@@ -33,6 +33,9 @@ $(READY): requirements.lock pyproject.toml
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --no-emit-index-url --group dev pyproject.toml --upgrade --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --no-emit-index-url --constraint <(sed -E 's/ \\$$//; /^ /d' requirements.lock) pyproject.toml \
+		--output-file deployments/container/requirements.lock
 
 clean:
 	rm -rf $(VENV) .faber .mypy_cache .ruff_cache .pytest_cache
