@@ -65,7 +65,14 @@ def test_a_release_is_approved_in_the_form_and_lands(page: Page, stack: Stack, s
     ask(shoplet)
     open_form(page, stack, shoplet)
     text = page.get_by_role("dialog").inner_text()
-    for said in ("Priya asks for 3 revisions", "Risk:", "Locks:", "restore-and-swap", "Rehearsed:", "0003_note"):
+    for said in (
+        "Priya asks for 3 revisions",
+        "Risk:",
+        "Locks:",
+        "restore-and-swap",
+        "Rehearsed:",
+        "0003_note",
+    ):
         assert said in text
     fill(page, "approve", "Morgan", "read it in the browser")
     keep_picture(page, "approval-form")

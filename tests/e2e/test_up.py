@@ -1,0 +1,193 @@
+"""`faber-db up` on bad days: what dies is started again, and what waited or was begun comes to its end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from deployments.processes import StackState, remembered
+from faberdb.ledger import Kind
+from faberdb.release.record import Outcome
+from faberdb.target import open_target
+from tests.e2e.test_commands import faber_db, wait_until_ended
+from tests.flows.shoplet import GOOD, Shoplet, make_shoplet
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+ROOMS = ("blocks", "cli", "deployments", "faberdb", "flows", "tasks")
+REPOSITORY = Path(__file__).resolve().parents[2]
+SLOW = {"0003_slow": "CREATE TABLE slow (id int);\nSELECT pg_sleep(6);"}
+
+
+@dataclass(frozen=True)
+class Up:
+    """A stack that was started with `faber-db up --detach`, running a copy of the product's code."""
+
+    home: Path
+    code: Path
+    shoplet: Shoplet
+
+    @property
+    def state(self) -> StackState:
+        return remembered(self.home)
+
+    def service(self, name: str) -> psutil.Process:
+        """The process of a service, found by its command line."""
+        found = [psutil.Process(p) for p in self.state.processes if psutil.pid_exists(p)]
+        return next(p for p in found if name in " ".join(p.cmdline()))
+
+    def kill(self, name: str) -> None:
+        process = self.service(name)
+        process.kill()
+        until(lambda: process.pid not in self.state.processes, f"{name} to be started again")
+
+    def engine(self) -> psutil.Process | None:
+        """The process of a flow run, if one runs."""
+        for process in psutil.process_iter(["cmdline", "environ"]):
+            command = " ".join(process.info["cmdline"] or [])
+            environ = process.info["environ"] or {}
+            if "prefect.engine" in command and environ.get("FABER_DB_HOME") == str(self.home):
+                return process
+        return None
+
+
+def until(holds: Callable[[], bool], what: str, *, patience_s: float = 60) -> None:
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {patience_s} s for {what}"
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    base = tmp_path_factory.mktemp("up")
+    code = base / "code"
+    for room in ROOMS:
+        shutil.copytree(REPOSITORY / room, code / room, ignore=shutil.ignore_patterns("__pycache__"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FABER_DB_HOME", str(base / "home"))
+        patch.setenv("PYTHONPATH", str(code))
+        for name in ("PREFECT_API_URL", "PREFECT_HOME", "FABER_DB_PROJECT"):
+            patch.delenv(name, raising=False)
+        shoplet = make_shoplet(base / "shoplet")
+        started = faber_db(
+            shoplet, "up", "--detach", "--port", str(free_port()), "--webhook-port", str(free_port())
+        )
+        assert started.code == 0, started.err
+        try:
+            yield Up(home=base / "home", code=code, shoplet=shoplet)
+        finally:
+            ended = faber_db(shoplet, "down")
+            assert ended.code == 0, ended.err
+
+
+@pytest.fixture
+def shoplet(up: Up) -> Shoplet:
+    return up.shoplet
+
+
+def kinds(shoplet: Shoplet, release: str) -> list[tuple[Kind, str]]:
+    with open_target(shoplet.root, "production") as target:
+        return [(e.kind, e.body.get("step", "")) for e in target.ledger.entries(release=release)]
+
+
+def ask(shoplet: Shoplet) -> str:
+    asked = faber_db(shoplet, "migrate", "production", "--as", "Priya")
+    assert asked.code == 7, asked.err
+    return shoplet.newest().id
+
+
+def test_it_answers_and_a_second_one_is_refused(up: Up) -> None:
+    state = up.state
+    assert httpx.get(f"{state.api}/health").status_code == 200
+    assert httpx.get(f"{state.receiver}/health").status_code == 200
+    again = faber_db(up.shoplet, "up", "--detach")
+    assert (again.code, "runs here already" in again.err) == (3, True)
+
+
+def test_it_listens_to_others_only_with_a_password(up: Up, tmp_path: Path) -> None:
+    environment = {**os.environ, "FABER_DB_HOME": str(tmp_path / "other")}
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "up", "--host", "0.0.0.0", "--project", str(up.shoplet.root)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "without a password is refused" in done.stderr
+    assert not (tmp_path / "other" / "postgres").exists(), "nothing was started"
+
+
+def test_an_approval_outlives_the_worker_the_server_and_a_change_of_the_code(up: Up) -> None:
+    shoplet = up.shoplet
+    shoplet.add(GOOD)
+    release = ask(shoplet)
+    before = kinds(shoplet, release)
+    up.kill("worker start")
+    up.kill("server start")
+    until(lambda: httpx_healthy(up.state.api), "the server to answer")
+    task = up.code / "tasks" / "approving.py"
+    task.write_text(
+        task.read_text().replace("def ask_for_release(", "def ask_for_release(  # changed meanwhile\n")
+    )
+    approved = faber_db(shoplet, "approve", release, "--as", "Morgan")
+    assert approved.code == 0, approved.err
+    assert wait_until_ended(shoplet) is Outcome.RELEASED
+    after = kinds(shoplet, release)
+    assert after[: len(before)] == before
+    assert len([k for k in after if k[0] is Kind.APPROVAL_ASKED]) == 1
+    done = [step for kind, step in after if kind is Kind.STEP_DONE]
+    assert len(done) == len(set(done)), "no step was done twice"
+
+
+def test_a_release_whose_process_is_killed_is_recovered_by_itself(up: Up) -> None:
+    shoplet = up.shoplet
+    shoplet.add(SLOW)
+    release = ask(shoplet)
+    assert faber_db(shoplet, "approve", release, "--as", "Morgan").code == 0
+    until(lambda: (Kind.STEP_INTENDED, "apply") in kinds(shoplet, release), "the apply to begin")
+    engine = up.engine()
+    assert engine is not None
+    engine.kill()
+    assert wait_until_ended(shoplet) is Outcome.RELEASED
+    told = kinds(shoplet, release)
+    assert (Kind.RECOVERY_DECIDED, "") in told
+    assert told.count((Kind.STEP_DONE, "snapshot")) == 1
+
+
+def test_a_release_outlives_its_worker(up: Up) -> None:
+    shoplet = up.shoplet
+    shoplet.add({"0004_slow": "CREATE TABLE slower (id int);\nSELECT pg_sleep(6);"})
+    release = ask(shoplet)
+    assert faber_db(shoplet, "approve", release, "--as", "Morgan").code == 0
+    until(lambda: (Kind.STEP_INTENDED, "apply") in kinds(shoplet, release), "the apply to begin")
+    os.kill(up.service("worker start").pid, signal.SIGKILL)
+    assert wait_until_ended(shoplet) is Outcome.RELEASED
+    assert (Kind.RECOVERY_DECIDED, "") not in kinds(shoplet, release)
+
+
+def httpx_healthy(api: str) -> bool:
+    try:
+        return httpx.get(f"{api}/health", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
