@@ -14,6 +14,7 @@ import psycopg
 from fastapi import FastAPI, Header, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from deployments.api import PrefectApi
 from deployments.webhooks.events import Event, NotAllowed, Unreadable, read_generic, read_github, read_gitlab
@@ -28,6 +29,7 @@ from faberdb.project import Project
 log = logging.getLogger("faber-db.webhooks")
 
 _BODY_TIMEOUT_S = 30.0
+_LISTEN_ON_S = 2.0
 _ANSWER_WITHIN_S = 2.0  # senders give up after ten seconds, and what was accepted is safe
 _DELIVERY_ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
 _BODY: dict[str, Any] = {
@@ -81,8 +83,8 @@ def create_app(project: Project, api: PrefectApi, *, ui: str = "") -> FastAPI:
         x_hub_signature_256: Annotated[str, Header()] = "",
     ) -> JSONResponse:
         """GitHub's pushes and pull requests."""
-        secret = receiver.secret(limits.github_secret_env)
         body = await read_body(request, limits.max_body_bytes)
+        secret = receiver.secret(limits.github_secret_env)
         _require(signed_by_github(secret, body, x_hub_signature_256))
         if x_github_event == "ping":
             return JSONResponse({"status": "ok"})
@@ -97,9 +99,9 @@ def create_app(project: Project, api: PrefectApi, *, ui: str = "") -> FastAPI:
         x_gitlab_token: Annotated[str, Header()] = "",
     ) -> JSONResponse:
         """GitLab's pushes and merge requests."""
+        body = await read_body(request, limits.max_body_bytes)
         secret = receiver.secret(limits.gitlab_token_env)
         _require(token_of_gitlab(secret, x_gitlab_token))
-        body = await read_body(request, limits.max_body_bytes)
         # GitLab's retries share the key, which servers before 17.4 do not send.
         delivery = idempotency_key or x_gitlab_event_uuid
         return await receiver.take("gitlab", delivery, read_gitlab(x_gitlab_event, body))
@@ -112,8 +114,8 @@ def create_app(project: Project, api: PrefectApi, *, ui: str = "") -> FastAPI:
         x_faberdb_signature: Annotated[str, Header()] = "",
     ) -> JSONResponse:
         """Any other sender: event, repository, branch, commit, requester and, if known, paths."""
-        secret = receiver.secret(limits.generic_secret_env)
         body = await read_body(request, limits.max_body_bytes)
+        secret = receiver.secret(limits.generic_secret_env)
         given = {"timestamp": x_faberdb_timestamp, "signature": x_faberdb_signature}
         window = limits.timestamp_window_seconds
         _require(signed_generic(secret, body, **given, now=time.time(), window_s=window))
@@ -138,19 +140,31 @@ def create_app(project: Project, api: PrefectApi, *, ui: str = "") -> FastAPI:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The raw body, given up as soon as it is longer than the limit or takes too long."""
+    """The raw body, if it is not longer than the limit and does not take too long to come.
+
+    A sender that is not listened to any more never reads the answer, so what is too long is still taken off
+    the line for a moment, and not kept. Without `Connection: close` uvicorn would go on with that for ever.
+    """
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
-        raise HTTPException(413, "too long")
+    too_long = announced.isdigit() and int(announced) > limit
     body = bytearray()
     try:
-        async with asyncio.timeout(_BODY_TIMEOUT_S):
+        async with asyncio.timeout(_LISTEN_ON_S if too_long else _BODY_TIMEOUT_S) as bound:
             async for part in request.stream():
+                if too_long:
+                    continue
                 body += part
                 if len(body) > limit:
-                    raise HTTPException(413, "too long")
+                    too_long = True
+                    body.clear()
+                    bound.reschedule(asyncio.get_running_loop().time() + _LISTEN_ON_S)
     except TimeoutError:
-        raise HTTPException(408, "too slow") from None
+        if not too_long:
+            raise HTTPException(408, "too slow", {"Connection": "close"}) from None
+    except ClientDisconnect:
+        raise HTTPException(400, "cut off") from None
+    if too_long:
+        raise HTTPException(413, "too long", {"Connection": "close"})
     return bytes(body)
 
 
