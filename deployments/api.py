@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from faberdb.errors import Refused, ServerUnreachable
+from faberdb.errors import AuthenticationFailed, Refused, ServerUnreachable
 
 _TIMEOUT_S = 15.0
 
@@ -70,7 +70,7 @@ class PrefectApi:
             The run's id.
         """
         found = self._call("GET", f"/deployments/name/{deployment}")
-        known = found["parameter_openapi_schema"].get("properties", {})
+        known = _parameters(found)
         unknown = sorted(set(parameters) - set(known))
         if unknown:
             raise Refused(
@@ -82,6 +82,10 @@ class PrefectApi:
             body["idempotency_key"] = key
         run = self._call("POST", f"/deployments/{found['id']}/create_flow_run", body)
         return str(run["id"])
+
+    def parameters_of(self, deployment: str) -> frozenset[str]:
+        """The names of the parameters that `flow/deployment` takes."""
+        return _parameters(self._call("GET", f"/deployments/name/{deployment}"))
 
     def state(self, run: str) -> RunState:
         """The state of a run."""
@@ -176,6 +180,14 @@ class PrefectApi:
                 why="The deployments are not registered there, or the run was deleted.",
                 next_step="prefect deploy --all --prefect-file deployments/prefect.yaml",
             )
+        if response.status_code in {401, 403}:
+            raise AuthenticationFailed(
+                f"Prefect at {self.url} turned the login away.", next_step="check PREFECT_API_AUTH_STRING"
+            )
+        if response.status_code >= 500 or response.status_code in {408, 429}:
+            raise ServerUnreachable(
+                f"Prefect answered {response.status_code} to {method} {path}.", why=response.text[:300]
+            )
         if response.is_error:
             raise Refused(
                 f"Prefect answered {response.status_code} to {method} {path}.", why=response.text[:300]
@@ -191,3 +203,7 @@ class PrefectApi:
                 why=str(error) or type(error).__name__,
                 next_step="faber-db doctor",
             ) from None
+
+
+def _parameters(deployment: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(deployment["parameter_openapi_schema"].get("properties", {}))

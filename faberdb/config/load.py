@@ -129,6 +129,9 @@ def impossible_combinations(config: FaberConfig) -> Iterator[str]:
     for number, check in enumerate(config.checks):
         if (check.sql is None) == (check.command is None):
             yield f"checks.{number} ({check.name}) needs either sql or command"
+    for number, rule in enumerate(config.webhooks.rules):
+        if rule.source_has_login:  # said here, where the value is not quoted
+            yield f"webhooks.rules.{number}.source holds a login: let git's own credential helper keep it"
     health = config.health
     if health.latency_warn_ms > health.latency_unhealthy_ms:
         yield "health.latency_warn_ms is above health.latency_unhealthy_ms"

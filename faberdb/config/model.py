@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field
 from faberdb.config.phases import FaberIntegration
 from faberdb.config.safety import SafetySection
 from faberdb.config.section import Seconds, Section
+from faberdb.config.webhooks import WebhookSection
 
 
 class Hosting(StrEnum):
@@ -214,3 +215,4 @@ class FaberConfig(Section):
     evaluate: EvaluateSection = Field(default=EvaluateSection(), description="Trying a plan.")
     health: HealthSection = Field(default=HealthSection(), description="What is called well.")
     checks: tuple[CheckSection, ...] = Field(default=(), description="The project's own assertions.")
+    webhooks: WebhookSection = Field(default=WebhookSection(), description="Deliveries of a CI.")
