@@ -114,6 +114,16 @@ def impossible_combinations(config: FaberConfig) -> Iterator[str]:
             close = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(config.environments)}"
             yield f"{where} names {name!r}, which is no environment: {hint}"
+    yield from _impossible_sections(config)
+    health = config.health
+    if health.latency_warn_ms > health.latency_unhealthy_ms:
+        yield "health.latency_warn_ms is above health.latency_unhealthy_ms"
+    used = {e.connection_string_env for e in config.environments.values() if e.connection_string_env}
+    if config.ledger.connection_string_env in used:
+        yield "ledger.connection_string_env is an environment's variable: the ledger needs a database of its own"
+
+
+def _impossible_sections(config: FaberConfig) -> Iterator[str]:
     for name, environment in config.environments.items():
         hosting = environment.hosting or config.database.hosting
         if hosting is Hosting.EMBEDDED and (
@@ -132,12 +142,6 @@ def impossible_combinations(config: FaberConfig) -> Iterator[str]:
     for number, rule in enumerate(config.webhooks.rules):
         if rule.source_has_login:  # said here, where the value is not quoted
             yield f"webhooks.rules.{number}.source holds a login: let git's own credential helper keep it"
-    health = config.health
-    if health.latency_warn_ms > health.latency_unhealthy_ms:
-        yield "health.latency_warn_ms is above health.latency_unhealthy_ms"
-    used = {e.connection_string_env for e in config.environments.values() if e.connection_string_env}
-    if config.ledger.connection_string_env in used:
-        yield "ledger.connection_string_env is an environment's variable: the ledger needs a database of its own"
 
 
 def _named_environments(config: FaberConfig) -> Iterator[tuple[str, tuple[str, ...]]]:

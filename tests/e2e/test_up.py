@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ROOMS = ("blocks", "cli", "deployments", "faberdb", "flows", "tasks")
 REPOSITORY = Path(__file__).resolve().parents[2]
-SLOW = {"0003_slow": "CREATE TABLE slow (id int);\nSELECT pg_sleep(6);"}
+SLOW = {"0006_slow": "CREATE TABLE slow (id int);\nSELECT pg_sleep(6);"}
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def test_a_release_whose_process_is_killed_is_recovered_by_itself(up: Up) -> Non
 
 def test_a_release_outlives_its_worker(up: Up) -> None:
     shoplet = up.shoplet
-    shoplet.add({"0004_slow": "CREATE TABLE slower (id int);\nSELECT pg_sleep(6);"})
+    shoplet.add({"0007_slower": "CREATE TABLE slower (id int);\nSELECT pg_sleep(6);"})
     release = ask(shoplet)
     assert faber_db(shoplet, "approve", release, "--as", "Morgan").code == 0
     until(lambda: (Kind.STEP_INTENDED, "apply") in kinds(shoplet, release), "the apply to begin")
