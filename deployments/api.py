@@ -154,6 +154,17 @@ class PrefectApi:
         else:
             self._call("POST", "/automations/", automation)
 
+    def automation_enabled(self, name: str) -> bool:
+        """Whether there is an automation of that name, and it is not paused."""
+        wanted = {"automations": {"name": {"any_": [name]}}}
+        found = self._call("POST", "/automations/filter", wanted)
+        return bool(found) and bool(found[0]["enabled"])
+
+    def online_workers(self, pool: str) -> list[str]:
+        """The names of a work pool's workers that were heard of lately."""
+        found = self._call("POST", f"/work_pools/{pool}/workers/filter", {"limit": 100})
+        return [w["name"] for w in found if w["status"] == "ONLINE"]
+
     def pool_exists(self, pool: str) -> bool:
         """Whether a work pool of that name was created."""
         return self._response("GET", f"/work_pools/{pool}").status_code == 200

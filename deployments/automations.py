@@ -12,6 +12,10 @@ from typing import Any, Final
 from deployments.api import PrefectApi
 
 TAG: Final = "faber-db"  # on every deployment whose runs are recovered
+NAMES: Final = (
+    "faber-db: mark runs that stopped beating as crashed",
+    "faber-db: recover releases of crashed runs",
+)
 _MISSED_BEATS: Final = 3
 _RUN: Final = {"prefect.resource.id": "prefect.flow-run.*"}
 _OURS: Final = {"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"}
@@ -34,7 +38,7 @@ def register_automations(api: PrefectApi, *, beat_s: int) -> None:
 
 def _mark_silent_runs(beat_s: int) -> dict[str, Any]:
     return {
-        "name": "faber-db: mark runs that stopped beating as crashed",
+        "name": NAMES[0],
         "description": "A worker or its machine died with the run, so nobody else says it.",
         "trigger": {
             "type": "event",
@@ -59,7 +63,7 @@ def _mark_silent_runs(beat_s: int) -> dict[str, Any]:
 
 def _recover_crashed_runs(deployment: str) -> dict[str, Any]:
     return {
-        "name": "faber-db: recover releases of crashed runs",
+        "name": NAMES[1],
         "description": "The ledger decides whether the release is continued or taken back.",
         "trigger": {
             "type": "event",

@@ -13,9 +13,12 @@ from cli.options import json_option, project_option
 @project_option
 @json_option
 def command(project_dir: Path | None, as_json: bool) -> int:
-    """Look at the configuration, servers, credentials, programs and the ledger. Exit code 1 if one is bad."""
+    """Look at the configuration, servers, credentials, programs, the ledger and Prefect. Exit code 1 if one is
+    bad.
+    """
     from cli.opening import given_to
     from cli.output import show
+    from deployments.examination import examine_prefect
     from faberdb.doctor import Finding, examine
     from faberdb.errors import FaberError
     from faberdb.project import load_project
@@ -27,6 +30,7 @@ def command(project_dir: Path | None, as_json: bool) -> int:
     except FaberError as error:
         findings.append(Finding(subject="blocks", well=False, text=error.reason, next_step=error.next_step))
     findings += examine(project, given)
+    findings += examine_prefect(project.home)
     lines = []
     for f in findings:
         sign = click.style("✔", fg="green") if f.well else click.style("✘", fg="red")

@@ -191,3 +191,19 @@ def httpx_healthy(api: str) -> bool:
         return httpx.get(f"{api}/health", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def test_doctor_says_that_all_of_it_is_well_and_what_to_type_when_it_is_not(up: Up) -> None:
+    well = faber_db(up.shoplet, "doctor", "--json")
+    told = {f["subject"]: f for f in well.json["findings"]}
+    assert {"Prefect", "workers", "deployments", "recovery", "webhook receiver"} <= set(told)
+    assert all(told[s]["well"] for s in ("Prefect", "deployments", "recovery", "webhook receiver"))
+    receiver = up.service("deployments.webhooks")
+    receiver.suspend()
+    try:
+        sick = faber_db(up.shoplet, "doctor")
+    finally:
+        receiver.resume()
+    assert sick.code == 1
+    assert "webhook receiver" in sick.out
+    assert "does not answer" in sick.out

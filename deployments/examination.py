@@ -1,0 +1,69 @@
+"""What is wrong with the Prefect that runs our flows, and what to type about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from deployments.api import PrefectApi
+from deployments.automations import NAMES
+from deployments.processes import is_ours, remembered
+from deployments.registration import POOL
+from deployments.stack import find_prefect
+from faberdb.doctor import Finding
+from faberdb.errors import FaberError
+
+
+def examine_prefect(home: Path) -> list[Finding]:
+    """Look at the server, workers, deployments, automations and the webhook receiver, where a Prefect is known."""
+    state = remembered(home)
+    api = find_prefect(home)
+    if api is None and state.api and is_ours(state.owner):
+        return [Finding(subject="Prefect", well=False, text=f"{state.api} does not answer", next_step=_LOGS)]
+    if api is None:
+        text = "none runs here; commands that need one run their own (faber-db up keeps one)"
+        return [Finding(subject="Prefect", well=True, text=text)]
+    kept = state.supervised or not state.api  # a command's own Prefect ends with it and recovers nothing
+    return [*_examine(api, kept=kept), *_receiver(state.receiver)]
+
+
+_LOGS = "read the logs beside: .faber/logs, then: faber-db down, faber-db up"
+_REGISTER = "faber-db deploy"
+
+
+def _examine(api: PrefectApi, *, kept: bool) -> Iterator[Finding]:
+    if not api.healthy():
+        yield Finding(subject="Prefect", well=False, text=f"{api.url} does not answer", next_step=_LOGS)
+        return
+    yield Finding(subject="Prefect", well=True, text=api.url)
+    try:
+        workers = api.online_workers(POOL) if api.pool_exists(POOL) else []
+        yield Finding(
+            subject="workers",
+            well=bool(workers),
+            text=f"{len(workers)} online in the pool {POOL}: {', '.join(workers) or 'so nothing would run'}",
+            next_step="" if workers else f"prefect worker start --pool {POOL} --type process, or faber-db up",
+        )
+        deployments = len(api.deployments_tagged("faber-db"))
+        yield Finding(
+            subject="deployments",
+            well=deployments > 0,
+            text=f"{deployments} registered",
+            next_step="" if deployments else _REGISTER,
+        )
+        missing = [name for name in NAMES if kept and not api.automation_enabled(name)]
+        yield Finding(
+            subject="recovery",
+            well=not missing,
+            text=f"missing or paused: {'; '.join(missing)}" if missing else "dead runs are recovered",
+            next_step=_REGISTER if missing else "",
+        )
+    except FaberError as error:
+        yield Finding(subject="Prefect", well=False, text=error.reason, next_step=error.next_step)
+
+
+def _receiver(url: str) -> Iterator[Finding]:
+    if url:
+        well = PrefectApi(url).healthy()
+        text = url if well else f"{url} does not answer"
+        yield Finding(subject="webhook receiver", well=well, text=text, next_step="" if well else _LOGS)
