@@ -17,7 +17,9 @@ import pytest
 from deployments.api import PrefectApi
 from deployments.webhooks.outbox import Outbox, State
 from deployments.webhooks.sender import Sender
-from faberdb.connection import connect
+from faberdb.connection import connect, run
+from faberdb.credentials import ledger_dsn
+from faberdb.databases import end_sessions
 from faberdb.dsn import Dsn
 from faberdb.project import Project, load_project
 from tests.webhooks.deliveries import (
@@ -330,6 +332,21 @@ def test_an_outbox_outlives_a_server_that_ended_its_sessions(outbox: Outbox, ser
         )
     keep(outbox, "l")
     assert {d.key for d in outbox.newest()} == {"k", "l"}
+
+
+def test_what_cannot_be_kept_is_not_accepted(
+    running: Receiver, prefect: StandInPrefect, project: Project, server: Dsn
+) -> None:
+    name = ledger_dsn(project).admin.database
+    with connect(server, purpose="test") as conn:
+        end_sessions(conn, name)
+        run(conn, "ALTER DATABASE {name} RENAME TO {aside}", name=name, aside=f"{name}_aside")
+        answer = running.post(github(github_push(), delivery="d"))
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+        assert not PrefectApi(running.url).healthy()
+        run(conn, "ALTER DATABASE {aside} RENAME TO {name}", name=name, aside=f"{name}_aside")
+    assert not prefect.asked
+    assert running.post(github(github_push(), delivery="d")).json()["run"] == prefect.runs["github:d"]
 
 
 def test_first_starts_at_once_make_one_table_and_the_role_cannot_remove_from_it(project: Project) -> None:
