@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -263,6 +264,32 @@ def test_a_receiver_killed_after_its_answer_has_lost_nothing(
     with receiver(project.root, prefect_url, tmp_path / "log"):
         wait_for(lambda: outbox.newest()[0].state is State.SENT)
     assert prefect.asked == {"github:d": 1}
+
+
+def test_whatever_was_accepted_before_a_kill_under_load_becomes_one_run_each(
+    project: Project, prefect: StandInPrefect, prefect_url: str, outbox: Outbox, tmp_path: Path
+) -> None:
+    prefect.delay_s = 0.01
+    accepted: list[str] = []
+
+    def post(one: Receiver, number: int) -> None:
+        with contextlib.suppress(httpx.HTTPError):  # killed before it answered: the sender sends again
+            answer = one.post(generic(any_ci(), delivery=f"d{number}"))
+            assert answer.status_code == 202
+            accepted.append(answer.json()["delivery"])
+
+    for life in range(3):
+        with receiver(project.root, prefect_url, tmp_path / "log") as one, ThreadPoolExecutor(10) as pool:
+            calls = [pool.submit(post, one, life * 1000 + n) for n in range(60)]
+            wait_for(lambda life=life: len(accepted) >= 15 * (life + 1))  # type: ignore[misc]
+            one.kill()
+            for call in calls:
+                call.result()
+    with receiver(project.root, prefect_url, tmp_path / "log"):
+        wait_for(lambda: {d.state for d in outbox.newest(limit=500)} == {State.SENT})
+    assert set(accepted) <= set(prefect.runs)
+    assert len(accepted) < 180, "none was killed in the middle"
+    assert {d.key: d.run for d in outbox.newest(limit=500)} == prefect.runs
 
 
 def test_what_the_deployment_does_not_take_is_refused_seen_and_can_be_sent_again(
