@@ -71,8 +71,12 @@ def _check(project: Project, api: PrefectApi) -> None:
         require_known_parameters(project, api)
     except ConfigInvalid:
         raise
-    except FaberError as error:
-        log.warning("the rules could not be checked: %s", error.reason)
+    except (
+        FaberError,
+        ValueError,
+        KeyError,
+    ) as error:  # the latter two: something else answered in its place
+        log.warning("the rules could not be checked: %s", error)
 
 
 def _look(project: Project, resend: str) -> None:

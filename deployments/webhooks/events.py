@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from deployments.webhooks.payloads import (
+    Commits,
+    Generic,
+    GithubPullRequest,
+    GithubPush,
+    GitlabMergeRequest,
+    GitlabPush,
+)
 from faberdb.errors import Refused
 
 PUSH = "push"
@@ -16,8 +24,6 @@ PULL_REQUEST = "pull_request"
 # GitHub and GitLab have each cut the list at 20 commits; then what was touched is not known.
 _CUT_AT = 20
 
-_Line = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
-_Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 _Payload = TypeVar("_Payload", bound=BaseModel)
 
 
@@ -50,9 +56,9 @@ def read_github(name: str, body: bytes) -> Event:
         body: JSON.
     """
     if name == PUSH:
-        return _github_push(_read(_GithubPush, body))
+        return _github_push(_read(GithubPush, body))
     if name == PULL_REQUEST:
-        return _github_pull_request(_read(_GithubPullRequest, body))
+        return _github_pull_request(_read(GithubPullRequest, body))
     raise NotAllowed("The event is not one that starts anything.")
 
 
@@ -64,15 +70,15 @@ def read_gitlab(name: str, body: bytes) -> Event:
         body: JSON.
     """
     if name == "Push Hook":
-        return _gitlab_push(_read(_GitlabPush, body))
+        return _gitlab_push(_read(GitlabPush, body))
     if name == "Merge Request Hook":
-        return _gitlab_merge_request(_read(_GitlabMergeRequest, body))
+        return _gitlab_merge_request(_read(GitlabMergeRequest, body))
     raise NotAllowed("The event is not one that starts anything.")
 
 
 def read_generic(body: bytes) -> Event:
     """Read a delivery of any other sender, whose form is ours."""
-    given = _read(_Generic, body)
+    given = _read(Generic, body)
     return Event(
         name=given.event,
         repository=given.repository,
@@ -83,107 +89,6 @@ def read_generic(body: bytes) -> Event:
     )
 
 
-class _Commits(BaseModel):
-    """One commit's files, as GitHub and GitLab both list them."""
-
-    added: list[str] = []
-    modified: list[str] = []
-    removed: list[str] = []
-
-
-class _GithubRepository(BaseModel):
-    full_name: _Line
-
-
-class _GithubPerson(BaseModel):
-    login: _Line
-
-
-class _GithubPusher(BaseModel):
-    name: _Line  # the login, in spite of its name
-
-
-class _GithubPush(BaseModel):
-    ref: _Line
-    after: _Commit
-    deleted: bool = False
-    forced: bool = False
-    repository: _GithubRepository
-    pusher: _GithubPusher
-    commits: list[_Commits]
-
-
-class _GithubHead(BaseModel):
-    sha: _Commit
-    repo: _GithubRepository | None = None
-
-
-class _GithubBase(BaseModel):
-    ref: _Line
-
-
-class _GithubChange(BaseModel):
-    head: _GithubHead
-    base: _GithubBase
-
-
-class _GithubPullRequest(BaseModel):
-    action: str
-    repository: _GithubRepository
-    sender: _GithubPerson
-    pull_request: _GithubChange
-
-
-class _GitlabProject(BaseModel):
-    path_with_namespace: _Line
-
-
-class _GitlabPush(BaseModel):
-    object_kind: Literal["push"]
-    ref: _Line
-    after: _Commit
-    user_username: _Line | None = None
-    user_name: _Line
-    project: _GitlabProject
-    commits: list[_Commits]
-    total_commits_count: int
-
-
-class _GitlabUser(BaseModel):
-    username: _Line
-
-
-class _GitlabCommit(BaseModel):
-    id: _Commit
-
-
-class _GitlabChange(BaseModel):
-    action: str = ""  # GitLab leaves it out of what it sends as a test
-    oldrev: str | None = None  # there when an update brings commits
-    target_branch: _Line
-    source_project_id: int
-    target_project_id: int
-    last_commit: _GitlabCommit
-
-
-class _GitlabMergeRequest(BaseModel):
-    object_kind: Literal["merge_request"]
-    user: _GitlabUser
-    project: _GitlabProject
-    object_attributes: _GitlabChange
-
-
-class _Generic(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    event: _Line
-    repository: _Line
-    branch: _Line
-    commit: _Commit
-    requester: _Line
-    paths: list[str] | None = None
-
-
 def _read(payload: type[_Payload], body: bytes) -> _Payload:
     try:
         return payload.model_validate_json(body)
@@ -192,7 +97,7 @@ def _read(payload: type[_Payload], body: bytes) -> _Payload:
         raise Unreadable("The body is not what the event's name says.") from None
 
 
-def _github_push(given: _GithubPush) -> Event:
+def _github_push(given: GithubPush) -> Event:
     gone = given.deleted or not given.after.strip("0")
     return Event(
         name=PUSH,
@@ -206,7 +111,7 @@ def _github_push(given: _GithubPush) -> Event:
     )
 
 
-def _github_pull_request(given: _GithubPullRequest) -> Event:
+def _github_pull_request(given: GithubPullRequest) -> Event:
     head = given.pull_request.head
     fork = "repo" in head.model_fields_set and (
         head.repo is None or head.repo.full_name != given.repository.full_name
@@ -223,7 +128,7 @@ def _github_pull_request(given: _GithubPullRequest) -> Event:
     )
 
 
-def _gitlab_push(given: _GitlabPush) -> Event:
+def _gitlab_push(given: GitlabPush) -> Event:
     return Event(
         name=PUSH,
         repository=given.project.path_with_namespace,
@@ -235,7 +140,7 @@ def _gitlab_push(given: _GitlabPush) -> Event:
     )
 
 
-def _gitlab_merge_request(given: _GitlabMergeRequest) -> Event:
+def _gitlab_merge_request(given: GitlabMergeRequest) -> Event:
     change = given.object_attributes
     fork = change.source_project_id != change.target_project_id
     wanted = change.action in {"open", "reopen"} or (change.action == "update" and change.oldrev)
@@ -260,7 +165,7 @@ def _why_idle(ref: str, gone: bool) -> str:
     return "" if ref.startswith("refs/heads/") else "it is no branch"
 
 
-def _touched(commits: Iterable[_Commits], total: int) -> tuple[str, ...] | None:
+def _touched(commits: Iterable[Commits], total: int) -> tuple[str, ...] | None:
     """Every file that the commits touch, or None where not all of them are told.
 
     A push without commits moves a branch to commits that another branch has.

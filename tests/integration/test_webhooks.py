@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -17,7 +18,9 @@ import pytest
 from deployments.api import PrefectApi
 from deployments.webhooks.outbox import Outbox, State
 from deployments.webhooks.sender import Sender
-from faberdb.connection import connect
+from faberdb.connection import connect, run
+from faberdb.credentials import ledger_dsn
+from faberdb.databases import end_sessions
 from faberdb.dsn import Dsn
 from faberdb.project import Project, load_project
 from tests.webhooks.deliveries import (
@@ -263,6 +266,32 @@ def test_a_receiver_killed_after_its_answer_has_lost_nothing(
     assert prefect.asked == {"github:d": 1}
 
 
+def test_whatever_was_accepted_before_a_kill_under_load_becomes_one_run_each(
+    project: Project, prefect: StandInPrefect, prefect_url: str, outbox: Outbox, tmp_path: Path
+) -> None:
+    prefect.delay_s = 0.01
+    accepted: list[str] = []
+
+    def post(one: Receiver, number: int) -> None:
+        with contextlib.suppress(httpx.HTTPError):  # killed before it answered: the sender sends again
+            answer = one.post(generic(any_ci(), delivery=f"d{number}"))
+            assert answer.status_code == 202
+            accepted.append(answer.json()["delivery"])
+
+    for life in range(3):
+        with receiver(project.root, prefect_url, tmp_path / "log") as one, ThreadPoolExecutor(10) as pool:
+            calls = [pool.submit(post, one, life * 1000 + n) for n in range(60)]
+            wait_for(lambda life=life: len(accepted) >= 15 * (life + 1))  # type: ignore[misc]
+            one.kill()
+            for call in calls:
+                call.result()
+    with receiver(project.root, prefect_url, tmp_path / "log"):
+        wait_for(lambda: {d.state for d in outbox.newest(limit=500)} == {State.SENT})
+    assert set(accepted) <= set(prefect.runs)
+    assert len(accepted) < 180, "none was killed in the middle"
+    assert {d.key: d.run for d in outbox.newest(limit=500)} == prefect.runs
+
+
 def test_what_the_deployment_does_not_take_is_refused_seen_and_can_be_sent_again(
     running: Receiver, project: Project, prefect: StandInPrefect, prefect_url: str, outbox: Outbox
 ) -> None:
@@ -330,6 +359,21 @@ def test_an_outbox_outlives_a_server_that_ended_its_sessions(outbox: Outbox, ser
         )
     keep(outbox, "l")
     assert {d.key for d in outbox.newest()} == {"k", "l"}
+
+
+def test_what_cannot_be_kept_is_not_accepted(
+    running: Receiver, prefect: StandInPrefect, project: Project, server: Dsn
+) -> None:
+    name = ledger_dsn(project).admin.database
+    with connect(server, purpose="test") as conn:
+        end_sessions(conn, name)
+        run(conn, "ALTER DATABASE {name} RENAME TO {aside}", name=name, aside=f"{name}_aside")
+        answer = running.post(github(github_push(), delivery="d"))
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+        assert not PrefectApi(running.url).healthy()
+        run(conn, "ALTER DATABASE {aside} RENAME TO {name}", name=name, aside=f"{name}_aside")
+    assert not prefect.asked
+    assert running.post(github(github_push(), delivery="d")).json()["run"] == prefect.runs["github:d"]
 
 
 def test_first_starts_at_once_make_one_table_and_the_role_cannot_remove_from_it(project: Project) -> None:
