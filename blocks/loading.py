@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from blocks.git_credentials import GitCredentials
 from blocks.postgres_environment import PostgresEnvironment
 from faberdb.errors import VariableMissing
 from faberdb.project import Project
+from faberdb.source import GitLogin, GitUrl, block_name
 
 
 def given_urls(project: Project, environment: str) -> dict[str, str]:
@@ -25,3 +27,15 @@ def given_urls(project: Project, environment: str) -> dict[str, str]:
             next_step="create it in the Prefect UI under Blocks, type PostgreSQL Environment",
         ) from None
     return {environment: loaded.url.get_secret_value()}
+
+
+def git_login(url: GitUrl) -> GitLogin | None:
+    """The login at a repository's host; None where no block has the host's name, as a public one needs none."""
+    if url.scheme != "https":
+        return None
+    try:
+        loaded = GitCredentials.load(block_name(url.host))
+        assert isinstance(loaded, GitCredentials)  # sync here, as above
+    except ValueError:
+        return None
+    return GitLogin(username=loaded.username, token=loaded.token.get_secret_value())

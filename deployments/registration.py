@@ -22,7 +22,7 @@ from faberdb.errors import Failed
 from faberdb.project import load_project
 
 POOL: Final = "database-work"
-BLOCKS: Final = ("blocks.postgres_environment",)
+BLOCKS: Final = ("blocks.git_credentials", "blocks.postgres_environment")
 # Looking is harmless, so a project that is known is looked at from the first day.
 _HARMLESS: Final = ("health-check/faber-db", "drift/faber-db")
 _TIMEOUT_S = 120
