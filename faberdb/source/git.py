@@ -126,6 +126,12 @@ def _translated(url: GitUrl, words: str, login: GitLogin | None) -> FaberError:
             f"{url.text} belongs to another user of this machine, so git does not read it.",
             next_step="run the worker as its owner, or serve the repository over ssh or https",
         )
+    if "certificate" in words:
+        return Refused(
+            f"{url.host} shows a certificate that is not trusted here.",
+            why=why,
+            next_step="set SSL_CERT_FILE for the worker, to a file with the authorities to trust",
+        )
     if _AUTHENTICATION.search(words):
         return AuthenticationFailed(
             f"{url.host or url.text} turned us away from {url.text}.",

@@ -245,7 +245,7 @@ def test_the_packs_of_many_fetches_are_joined_and_nothing_of_them_is_lost(
     assert len(list((mirror / "objects" / "pack").glob("*.pack"))) <= 4
     checkout(shop.url, gone, tmp_path / "again", mirrors)
     assert files_of(tmp_path / "again") == {"a": "gone"}
-    assert Repository(tmp_path / "borrows").git("fsck", "--connectivity-only") == ""
+    assert Repository(tmp_path / "borrows").git("fsck", "--connectivity-only", "--no-dangling") == ""
 
 
 def test_what_a_killed_git_left_does_not_stop_the_next(shop: Repository, mirrors: Path) -> None:
@@ -315,6 +315,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/moved/"):
             self.send_response(302)
             self.send_header("Location", self.elsewhere + self.path.removeprefix("/moved"))
+            self.send_header("Content-Length", "0")
             self.end_headers()
             return
         offered = self.headers.get("Authorization", "")
@@ -389,6 +390,8 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     assert made.returncode == 0
     both.write_text(both.read_text() + Path(f"{both}.crt").read_text())
+    for variable in ("GIT_SSL_CAINFO", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("SSL_CERT_FILE", f"{both}.crt")
     return both
 
@@ -425,6 +428,15 @@ def test_no_login_and_a_wrong_one_are_told_with_the_block_to_write(host: Host, m
     assert SECRET not in str(refused.value)
     with pytest.raises(Refused, match="no repository to read"):
         pin(f"{host.url}/nope", "main", mirrors, GitLogin(username="robot", token=SECRET))
+
+
+def test_a_host_whose_certificate_nobody_vouches_for_is_refused(
+    host: Host, mirrors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(Refused, match="certificate"):
+        pin(f"{host.url}/shop", "main", mirrors, GitLogin(username="robot", token=SECRET))
+    assert host.logins == []
 
 
 def test_a_redirection_to_another_host_does_not_get_the_login(
