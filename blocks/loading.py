@@ -16,7 +16,9 @@ from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
 from pydantic import ValidationError
 
+from blocks.git_credentials import GitCredentials
 from blocks.names import (
+    GIT_CREDENTIALS,
     NOTIFIER,
     SNAPSHOT_STORE,
     WORK_TRACKER,
@@ -38,6 +40,7 @@ from faberdb.errors import ConfigInvalid, Refused, ServerUnreachable, VariableMi
 from faberdb.given import Given
 from faberdb.policy import NO_TIGHTENING, Tightening
 from faberdb.project import Environment, Project
+from faberdb.source import GitLogin, GitUrl, block_name
 
 _TURNED_AWAY = {401, 403}
 
@@ -73,6 +76,17 @@ def notifier_of(project: Project) -> Notifier | None:
     name = of_project(NOTIFIER, project)
     found = read_blocks({name}).get(name)
     return found if isinstance(found, Notifier) else None
+
+
+def git_login(url: GitUrl) -> GitLogin | None:
+    """The login at a repository's host; None where no block has the host's name, as a public one needs none."""
+    if url.scheme != "https":
+        return None
+    name = BlockName(slug=GIT_CREDENTIALS, name=block_name(url.host))
+    found = read_blocks({name}).get(name)
+    if not isinstance(found, GitCredentials):
+        return None
+    return GitLogin(username=found.username, token=found.token.get_secret_value())
 
 
 def read_blocks(wanted: Collection[BlockName]) -> dict[BlockName, Block]:

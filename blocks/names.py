@@ -13,6 +13,7 @@ SNAPSHOT_STORE: Final = "faber-db-snapshot-store"
 RELEASE_POLICY: Final = "faber-db-release-policy"
 WORK_TRACKER: Final = "faber-db-work-tracker"
 NOTIFIER: Final = "faber-db-notifier"
+GIT_CREDENTIALS: Final = "faber-db-git-credentials"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

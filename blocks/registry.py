@@ -6,7 +6,15 @@ from typing import Final
 
 from prefect.blocks.core import Block
 
-from blocks.names import NOTIFIER, POSTGRES_ENVIRONMENT, RELEASE_POLICY, SNAPSHOT_STORE, WORK_TRACKER
+from blocks.git_credentials import GitCredentials
+from blocks.names import (
+    GIT_CREDENTIALS,
+    NOTIFIER,
+    POSTGRES_ENVIRONMENT,
+    RELEASE_POLICY,
+    SNAPSHOT_STORE,
+    WORK_TRACKER,
+)
 from blocks.notifier import Notifier
 from blocks.postgres_environment import PostgresEnvironment
 from blocks.release_policy import ReleasePolicy
@@ -19,4 +27,5 @@ TYPES: Final[dict[str, type[Block]]] = {
     RELEASE_POLICY: ReleasePolicy,
     WORK_TRACKER: WorkTracker,
     NOTIFIER: Notifier,
+    GIT_CREDENTIALS: GitCredentials,
 }

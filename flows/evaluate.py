@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow
 
 from faberdb.policy import Autonomy
+from flows.code import checked_out
 from flows.release import release
 from flows.settings import FLOW, subflows
 from tasks.environments import check_health, create_database, provision
@@ -17,7 +18,11 @@ from tasks.reporting import begin, publish_evaluation
 
 @flow(name="evaluate", flow_run_name=run_name("evaluate"), **FLOW)
 def evaluate(
-    project: str, work_item: str = "", requester: str = "", autonomy: Autonomy = Autonomy.GUARDED
+    project: str,
+    work_item: str = "",
+    requester: str = "",
+    autonomy: Autonomy = Autonomy.GUARDED,
+    ref: str = "",
 ) -> dict[str, Any]:
     """Gather evidence before anybody is asked about production.
 
@@ -26,18 +31,20 @@ def evaluate(
     3. Check staging's health, and run the application's tests there.
 
     Args:
-        project: Folder of the application that holds faber-db.toml.
+        project: Folder of the application that holds faber-db.toml, or its git URL.
         work_item: Path of the work item, relative to the project; empty for none.
         requester: Who asks.
         autonomy: How much is done without asking.
+        ref: Branch, tag or commit of the git URL; empty for its default branch, or with a folder.
     """
-    begin(project, "evaluate")
-    production, staging = evaluation_environments(project)
-    evidence = rehearse_on_copy(project, production, work_item, requester)
-    provision(project, staging)
-    create_database(project, staging)
-    with subflows():
-        release(project, staging, work_item, requester, autonomy)
-    check_health(project, staging)
-    tests = test_application(project, staging)
-    return publish_evaluation(project, evidence, staging, tests)
+    with checked_out(project, ref) as project:
+        begin(project, "evaluate")
+        production, staging = evaluation_environments(project)
+        evidence = rehearse_on_copy(project, production, work_item, requester)
+        provision(project, staging)
+        create_database(project, staging)
+        with subflows():
+            release(project, staging, work_item, requester, autonomy)
+        check_health(project, staging)
+        tests = test_application(project, staging)
+        return publish_evaluation(project, evidence, staging, tests)

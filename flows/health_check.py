@@ -6,21 +6,24 @@ from typing import Any
 
 from prefect import flow
 
+from flows.code import checked_out
 from flows.settings import FLOW
 from tasks.snapshots import chosen_environments
 from tasks.watching import look_at_health, publish_health
 
 
 @flow(name="health-check", **FLOW)
-def health_check(project: str, environment: str = "") -> dict[str, Any]:
+def health_check(project: str, environment: str = "", ref: str = "") -> dict[str, Any]:
     """Examine environments; an unhealthy one fails the run, so that automations and people hear of it.
 
     1. Look at connectivity, revisions, the schema, performance and safety of each.
     2. Publish what was seen.
 
     Args:
-        project: Folder of the application that holds faber-db.toml.
+        project: Folder of the application that holds faber-db.toml, or its git URL.
         environment: Name of the environment in faber-db.toml; empty for every one.
+        ref: Branch, tag or commit of the git URL; empty for its default branch, or with a folder.
     """
-    names = chosen_environments(project, environment)
-    return publish_health([look_at_health(project, name) for name in names])
+    with checked_out(project, ref) as project:
+        names = chosen_environments(project, environment)
+        return publish_health([look_at_health(project, name) for name in names])

@@ -9,6 +9,7 @@ from prefect import flow
 from faberdb.policy import Autonomy
 from flows.architect import architect
 from flows.build import build
+from flows.code import checked_out
 from flows.evaluate import evaluate
 from flows.frame import frame
 from flows.gate import permit, permit_ahead
@@ -21,7 +22,11 @@ from tasks.reporting import begin, publish_no_work
 
 @flow(name="pipeline", flow_run_name=run_name("pipeline"), **FLOW)
 def pipeline(
-    project: str, work_item: str = "", requester: str = "", autonomy: Autonomy = Autonomy.GUARDED
+    project: str,
+    work_item: str = "",
+    requester: str = "",
+    autonomy: Autonomy = Autonomy.GUARDED,
+    ref: str = "",
 ) -> dict[str, Any]:
     """Take a change from its work item to the last environment.
 
@@ -32,12 +37,13 @@ def pipeline(
     5. Release: wait for approval, then release to production or take it back.
 
     Args:
-        project: Folder of the application that holds faber-db.toml.
+        project: Folder of the application that holds faber-db.toml, or its git URL.
         work_item: Path of the work item, relative to the project; empty for none.
         requester: Who asks; empty for the one the work item names. Never the one who approves.
         autonomy: How much is done without asking: dry-run, assist, guarded or autonomous.
+        ref: Branch, tag or commit of the git URL; empty for its default branch, or with a folder.
     """
-    with subflows():
+    with checked_out(project, ref) as project, subflows():
         framed = frame(project, work_item, requester)
         requester = framed["requester"]
         if not framed["database_work"]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import flow
 
+from flows.code import checked_out
 from flows.settings import FLOW
 from tasks.recovering import decide_recovery, read_dead_run, start_recovery
 
@@ -23,4 +24,5 @@ def recover(run: str) -> dict[str, Any]:
         run: Id of the run that died.
     """
     dead = read_dead_run(run)
-    return start_recovery(dead, decide_recovery(dead.project, dead))
+    with checked_out(dead.project, dead.ref) as project:
+        return start_recovery(dead, decide_recovery(project, dead))

@@ -8,6 +8,7 @@ from prefect import flow
 
 from faberdb.errors import FaberError, Transient
 from faberdb.policy import Autonomy
+from flows.code import checked_out
 from flows.gate import permit
 from flows.rollback import take_back
 from flows.settings import FLOW
@@ -36,6 +37,7 @@ def release(
     autonomy: Autonomy = Autonomy.GUARDED,
     skip_backup: bool = False,
     skip_health_check: bool = False,
+    ref: str = "",
 ) -> dict[str, Any]:
     """Release the pending revisions into one environment, or leave it as it was.
 
@@ -48,32 +50,34 @@ def release(
     7. Close the release; or, on a failure after the first effect, take it back.
 
     Args:
-        project: Folder of the application that holds faber-db.toml.
+        project: Folder of the application that holds faber-db.toml, or its git URL.
         environment: Name of the environment in faber-db.toml.
         work_item: Path of the work item, relative to the project; empty for none.
         requester: Who asks; never the one who approves.
         autonomy: How much is done without asking.
         skip_backup: Take no snapshot where one is only recommended.
         skip_health_check: Look at no health where the policy does not ask for it.
+        ref: Branch, tag or commit of the git URL; empty for its default branch, or with a folder.
     """
-    refuse_skips(project, environment, skip_backup, skip_health_check)
-    release_id = permit(project, environment, work_item, requester, autonomy, skip_backup)
-    if not release_id:
-        return publish_nothing_to_do(project, environment)
-    with exclusive(project, environment, release_id):
-        cause = unfinished_undo(project, environment, release_id)
-        if cause:
-            raise take_back(project, environment, release_id, cause)
-        check_plan(project, environment, release_id)
-        check_health_before(project, environment, release_id, skip_health_check)
-        take_snapshot(project, environment, release_id)
-        try:
-            apply_plan(project, environment, release_id)
-            verify_revisions(project, environment, release_id)
-            check_health_after(project, environment, release_id, skip_health_check)
-        except Transient:
-            raise  # the server is away: the release stays open, and the same command continues it
-        except FaberError as error:
-            raise take_back(project, environment, release_id, error.reason) from error
-        close_released(project, environment, release_id)
-    return publish_release(project, environment, release_id)
+    with checked_out(project, ref) as project:
+        refuse_skips(project, environment, skip_backup, skip_health_check)
+        release_id = permit(project, environment, work_item, requester, autonomy, skip_backup)
+        if not release_id:
+            return publish_nothing_to_do(project, environment)
+        with exclusive(project, environment, release_id):
+            cause = unfinished_undo(project, environment, release_id)
+            if cause:
+                raise take_back(project, environment, release_id, cause)
+            check_plan(project, environment, release_id)
+            check_health_before(project, environment, release_id, skip_health_check)
+            take_snapshot(project, environment, release_id)
+            try:
+                apply_plan(project, environment, release_id)
+                verify_revisions(project, environment, release_id)
+                check_health_after(project, environment, release_id, skip_health_check)
+            except Transient:
+                raise  # the server is away: the release stays open, and the same command continues it
+            except FaberError as error:
+                raise take_back(project, environment, release_id, error.reason) from error
+            close_released(project, environment, release_id)
+        return publish_release(project, environment, release_id)

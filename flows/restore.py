@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import flow
 
+from flows.code import checked_out
 from flows.gate import permit_rollback
 from flows.rollback import undo_release
 from flows.settings import FLOW
@@ -15,7 +16,7 @@ from tasks.snapshots import restore_beside
 
 @flow(name="restore", **FLOW)
 def restore(
-    project: str, environment: str, snapshot: str, beside: str = "", requester: str = ""
+    project: str, environment: str, snapshot: str, beside: str = "", requester: str = "", ref: str = ""
 ) -> dict[str, Any]:
     """Restore a snapshot of an environment and prove it; the live database is kept under another name.
 
@@ -24,15 +25,17 @@ def restore(
     3. Restore beside, exchange the names, count the rows that came after, verify.
 
     Args:
-        project: Folder of the application that holds faber-db.toml.
+        project: Folder of the application that holds faber-db.toml, or its git URL.
         environment: Name of the environment in faber-db.toml.
         snapshot: Id of the snapshot; `faber-db snapshots` lists them.
         beside: Name of a new database to restore into; empty to take the live database's place.
         requester: Who asks; never the one who approves.
+        ref: Branch, tag or commit of the git URL; empty for its default branch, or with a folder.
     """
-    if beside:
-        return restore_beside(project, environment, snapshot, beside)
-    cause = f"restore snapshot {snapshot}"
-    release_id = permit_rollback(project, environment, "", snapshot, requester, cause)
-    undo_release(project, environment, release_id, cause, requester)
-    return publish_release(project, environment, release_id)
+    with checked_out(project, ref) as project:
+        if beside:
+            return restore_beside(project, environment, snapshot, beside)
+        cause = f"restore snapshot {snapshot}"
+        release_id = permit_rollback(project, environment, "", snapshot, requester, cause)
+        undo_release(project, environment, release_id, cause, requester)
+        return publish_release(project, environment, release_id)

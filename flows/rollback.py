@@ -8,6 +8,7 @@ from prefect import flow
 
 from faberdb.errors import FaberError
 from faberdb.plan import UndoWay
+from flows.code import checked_out
 from flows.gate import permit_rollback
 from flows.settings import FLOW, subflows
 from tasks.naming import run_name
@@ -33,6 +34,7 @@ def rollback(
     release: str = "",
     requester: str = "",
     cause: str = "",
+    ref: str = "",
 ) -> dict[str, Any]:
     """Take a release back, by hand or by the release flow itself.
 
@@ -45,15 +47,17 @@ def rollback(
     5. Verify that the schema is what it was, and close.
 
     Args:
-        project: Folder of the application that holds faber-db.toml.
+        project: Folder of the application that holds faber-db.toml, or its git URL.
         environment: Name of the environment in faber-db.toml.
         release: Id of the release; empty for the newest of the environment.
         requester: Who asks.
         cause: Why it is taken back; kept in the ledger.
+        ref: Branch, tag or commit of the git URL; empty for its default branch, or with a folder.
     """
-    release_id = permit_rollback(project, environment, release, "", requester, cause)
-    undo_release(project, environment, release_id, cause, requester)
-    return publish_release(project, environment, release_id)
+    with checked_out(project, ref) as project:
+        release_id = permit_rollback(project, environment, release, "", requester, cause)
+        undo_release(project, environment, release_id, cause, requester)
+        return publish_release(project, environment, release_id)
 
 
 def undo_release(project: str, environment: str, release_id: str, cause: str, requester: str) -> None:

@@ -1,14 +1,15 @@
-"""The three ways a task may be tried again. Every task of faber-db declares one of them.
+"""The ways a task may be tried again. Every task of faber-db declares one of them.
 
 A cached result never stands for an effect: the ledger and the database are asked each time, because a
-task's cache key changes with its source and a release may be resumed days after it was suspended.
+task's cache key changes with its source and a release may be resumed days after it was suspended. What is kept
+is one kind of choice: which commit a run works on.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from prefect.cache_policies import NO_CACHE
+from prefect.cache_policies import INPUTS, NO_CACHE, RUN_ID
 
 from faberdb.errors import Transient
 
@@ -36,3 +37,11 @@ ONCE: Final[dict[str, Any]] = {
     "persist_result": False,
 }
 """An ensure whose failure is a decision for a person or for the compensating flow, not for a retry."""
+
+CHOICE: Final[dict[str, Any]] = {
+    **READ,
+    "cache_policy": INPUTS + RUN_ID,
+    "persist_result": True,
+    "result_serializer": "json",
+}
+"""Chooses once for a run: after a suspension it answers as before, though the world moved on."""

@@ -13,6 +13,7 @@ from prefect.deployments import run_deployment
 from faberdb.errors import CompensationFailed
 from faberdb.project import load_project
 from faberdb.release.recovery import Course, Recovery, recover
+from faberdb.source import is_git_url
 from tasks.policies import IDEMPOTENT, READ
 from tasks.resolving import environment_of
 
@@ -30,6 +31,17 @@ class DeadRun:
     def project(self) -> str:
         """Its project's folder or git URL."""
         return str(self.parameters.get("project", ""))
+
+    @property
+    def ref(self) -> str:
+        """What it was to be read at, "" for a folder or the default branch."""
+        return str(self.parameters.get("ref", ""))
+
+    def at(self, commit: str) -> dict[str, str]:
+        """The parameters that name the code: a repository at the commit of the release, where that is known."""
+        if not is_git_url(self.project):
+            return {"project": self.project}
+        return {"project": self.project, "ref": commit or self.ref}
 
     @property
     def environment(self) -> str:
@@ -80,7 +92,7 @@ def start_recovery(dead: DeadRun, decided: list[Recovery]) -> dict[str, Any]:
     if worst.course is Course.COMPENSATE:
         deployment, parameters = "rollback/faber-db", _taking_back(dead, worst)
     else:
-        deployment, parameters = dead.deployment, dead.parameters
+        deployment, parameters = dead.deployment, {**dead.parameters, **dead.at(worst.commit)}
     started = run_deployment(
         deployment, parameters=parameters, timeout=0, as_subflow=False, idempotency_key=f"recover-{dead.id}"
     )
@@ -98,7 +110,7 @@ def _worst(decided: list[Recovery]) -> Recovery | None:
 
 def _taking_back(dead: DeadRun, recovery: Recovery) -> dict[str, Any]:
     return {
-        "project": dead.project,
+        **dead.at(recovery.commit),
         "environment": recovery.environment,
         "release": recovery.release,
         "cause": f"its run died: {recovery.why}",
