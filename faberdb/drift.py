@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faberdb.ledger import Kind
-from faberdb.release.record import last_fingerprint, newest_release
+from faberdb.release.record import Outcome, last_fingerprint, newest_touching
 from faberdb.target import Target
 
 
@@ -18,6 +18,7 @@ class Drift:
     expected: str  # fingerprint, "" before the first release
     found: str
     changed: bool  # since the look before: it appeared, went, or became another
+    at_work: str = ""  # the release that changes the schema now, "" for none
 
     @property
     def drifted(self) -> bool:
@@ -27,6 +28,8 @@ class Drift:
     @property
     def text(self) -> str:
         """For people."""
+        if self.at_work:
+            return f"{self.environment}: {self.at_work} is at work, so nothing is compared"
         if not self.expected:
             return f"{self.environment}: nothing was released yet, so there is nothing to compare with"
         if not self.drifted:
@@ -46,15 +49,17 @@ class Drift:
 def look_for_drift(target: Target) -> Drift:
     """Compare the schema with what the last release left, and keep in the ledger when that changes.
 
-    While a release is at work the schema is on its way, and nothing is called drift.
+    While a release is at work the schema is on its way, and nothing is called drift. Before the first release
+    the database is not even looked at: it may not be there yet.
     """
-    newest = newest_release(target.ledger, target.name)
-    expected = last_fingerprint(target.ledger, target.name) or ""
-    if newest is not None and newest.open and newest.touched:
-        return Drift(environment=target.name, expected="", found="", changed=False)
+    expected, at_work = _standing(target)
+    if at_work or not expected:
+        return Drift(environment=target.name, expected="", found="", changed=False, at_work=at_work)
     found = target.fingerprint()
+    if _standing(target) != (expected, ""):  # a release began, or even landed, during the look
+        return Drift(environment=target.name, expected="", found="", changed=False, at_work="a release")
     before = target.ledger.entries(environment=target.name, kind=Kind.DRIFT_FOUND, newest_first=True, limit=1)
-    now = found if expected and found != expected else ""
+    now = found if found != expected else ""
     changed = now != (before[0].body["fingerprint"] if before else "")
     if changed:
         target.ledger.append(
@@ -64,3 +69,11 @@ def look_for_drift(target: Target) -> Drift:
             body={"fingerprint": now, "expected": expected},
         )
     return Drift(environment=target.name, expected=expected, found=found, changed=changed)
+
+
+def _standing(target: Target) -> tuple[str, str]:
+    """The fingerprint to expect, and the release that is at work; "" for either that is not there."""
+    newest = newest_touching(target.ledger, target.name)
+    half_taken_back = newest is not None and newest.rollback_opened and newest.outcome is Outcome.RELEASED
+    at_work = newest.id if newest is not None and (newest.open or half_taken_back) else ""
+    return last_fingerprint(target.ledger, target.name) or "", at_work

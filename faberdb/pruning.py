@@ -14,7 +14,7 @@ from typing import Any
 from faberdb.databases import drop_database, list_databases
 from faberdb.ledger import Kind
 from faberdb.progress import Progress
-from faberdb.release.record import Release, newest_touching, read_release
+from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.snapshot.manifest import Manifest
 from faberdb.target import Target
 
@@ -50,15 +50,18 @@ def expired_databases(
     return tuple(name for name, at in set_aside.items() if now - at > retention)
 
 
-def prune_environment(target: Target, progress: Progress, *, dry_run: bool = False) -> Pruning:
+def prune_environment(
+    target: Target, progress: Progress, *, dry_run: bool = False, now: datetime | None = None
+) -> Pruning:
     """Remove what one environment no longer has to keep, and write it into the ledger first.
 
     Args:
         target: the environment.
         progress: told of each removal.
         dry_run: choose and remove nothing.
+        now: the moment that retention is counted to; None for this one.
     """
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     releases = _releases(target)
     retention = timedelta(days=target.environment.policy.retention_days)
     chosen = Pruning(
@@ -91,7 +94,11 @@ def _needed(target: Target, releases: list[Release]) -> set[str]:
 
 
 def _set_aside(target: Target, releases: list[Release]) -> dict[str, datetime]:
-    """The databases that are there still, by name; a name says when its release opened, which is earlier."""
+    """When a database was set aside, by the name that is there still; the name tells an earlier moment.
+
+    One of an undo that has not ended is left alone: its rows are counted there, and a person may look.
+    """
     there = set(list_databases(target.dsn))
-    swaps = [(r.done("swap"), r.steps["swap"].at) for r in releases if "swap" in r.steps]
+    ended = [r for r in releases if r.outcome is Outcome.ROLLED_BACK and "swap" in r.steps]
+    swaps = [(r.done("swap"), r.steps["swap"].at) for r in ended]
     return {str(s["aside"]): at for s, at in swaps if s is not None and s["aside"] in there}

@@ -133,14 +133,15 @@ def ask_for_rollback(
 def record_decision(project: str, environment: str, release: str, answer: dict[str, str]) -> None:
     """Write the answer of the form into the ledger as a vote on the release's digest."""
     with release_of(project, environment, release) as (target, record):
-        permission.cast_vote(target, record, vote_of(record.digest, answer))
+        permission.cast_vote(target, record, vote_of(record.digest, answer), repeated=False)
 
 
 @task(**ONCE)
 def record_rollback_decision(project: str, environment: str, release: str, answer: dict[str, str]) -> None:
     """Write the answer of the form into the ledger as a vote on taking the release back."""
     with release_of(project, environment, release) as (target, record):
-        permission.cast_rollback_vote(target, record, vote_of(permission.rollback_digest(record), answer))
+        vote = vote_of(permission.rollback_digest(record), answer)
+        permission.cast_rollback_vote(target, record, vote, repeated=False)
 
 
 @task(**ONCE)

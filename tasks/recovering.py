@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 from prefect import task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
 
-from faberdb.errors import CompensationFailed
+from faberdb.errors import CompensationFailed, Refused
 from faberdb.project import load_project
 from faberdb.release.recovery import Course, Recovery, recover
 from faberdb.source import is_git_url
 from tasks.policies import IDEMPOTENT, READ
 from tasks.resolving import environment_of
+
+_RELEASING: Final = frozenset({"pipeline", "build", "evaluate", "release", "rollback", "restore"})
+"""The flows that can leave a release open. The death of any other says nothing about one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +29,7 @@ class DeadRun:
 
     id: str
     flow: str
-    deployment: str  # flow/deployment, "" for a run of none
+    deployment: str  # flow/deployment; ours, where the run was of none
     parameters: dict[str, Any]
 
     @property
@@ -51,20 +56,27 @@ class DeadRun:
 
 @task(**READ)
 def read_dead_run(run: str) -> DeadRun:
-    """What the run was; accepts its id, or the id of its resource in an event."""
+    """What the run was; accepts its id, or the id of its resource in an event.
+
+    Raises:
+        Refused: Prefect knows no such run.
+    """
     id_ = run.removeprefix("prefect.flow-run.")
-    with get_client(sync_client=True) as client:
-        found = client.read_flow_run(id_)  # type: ignore[arg-type] # it takes text too
-        flow = client.read_flow(found.flow_id).name
-        name = client.read_deployment(found.deployment_id).name if found.deployment_id else ""
-    return DeadRun(
-        id=id_, flow=flow, deployment=f"{flow}/{name}" if name else "", parameters=found.parameters
-    )
+    try:
+        with get_client(sync_client=True) as client:
+            found = client.read_flow_run(UUID(id_))
+            flow = client.read_flow(found.flow_id).name
+            name = client.read_deployment(found.deployment_id).name if found.deployment_id else "faber-db"
+    except (ObjectNotFound, ValueError):
+        raise Refused(f"Prefect knows no run {id_!r}.", next_step="prefect flow-run ls") from None
+    return DeadRun(id=id_, flow=flow, deployment=f"{flow}/{name}", parameters=found.parameters)
 
 
 @task(**IDEMPOTENT)
 def decide_recovery(project: str, dead: DeadRun) -> list[Recovery]:
     """Ask the ledger about every environment that the run was for; returns those with something to do."""
+    if dead.flow not in _RELEASING:
+        return []
     names = [dead.environment] if dead.environment else [e.name for e in load_project(project).environments]
     decided = []
     for name in names:

@@ -66,7 +66,7 @@ def publish_health(views: list[HealthView]) -> dict[str, Any]:
     return {v.environment: v.state for v in views}
 
 
-@task(**READ)
+@task(**IDEMPOTENT)
 def look_for_drift_in(project: str, environment: str) -> Drift:
     """Compare one environment's schema with what the last release left."""
     with environment_of(project, environment) as target:

@@ -69,6 +69,7 @@ def check_vote(
     level: ApprovalLevel,
     approvers: Sequence[str] = (),
     before: Sequence[Vote] = (),
+    repeated: bool = False,
 ) -> None:
     """Refuse a vote that must not count.
 
@@ -79,6 +80,7 @@ def check_vote(
         level: what the plan's risk asks of the approver.
         approvers: who may approve; empty for anybody but the requester.
         before: the votes that were cast on the same question.
+        repeated: whether exactly the same vote may come twice, as from a command that is run again.
 
     Raises:
         NotApproved: says which rule it breaks.
@@ -105,7 +107,8 @@ def check_vote(
             why=f"Its policy names: {', '.join(approvers)}.",
             next_step="have one of them run: faber-db approve RELEASE",
         )
-    if vote not in before and vote.approver.strip().casefold() in approving(before, digest):
+    known = repeated and vote in before
+    if not known and vote.approver.strip().casefold() in approving(before, digest):
         raise NotApproved(
             f"{vote.approver} approved this already, and counts once.",
             next_step="have someone else run: faber-db approve RELEASE",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from faberdb.canonical import digest_of
-from faberdb.errors import ApprovalPending, NotApproved
+from faberdb.errors import ApprovalPending, NotApproved, Refused
 from faberdb.ledger import Entry, Kind
 from faberdb.plan import ApprovalLevel
 from faberdb.policy import Autonomy, asks
@@ -32,11 +32,17 @@ def ask_approval(target: Target, release: Release) -> None:
         )
 
 
-def cast_vote(target: Target, release: Release, vote: Vote) -> None:
+def cast_vote(target: Target, release: Release, vote: Vote, *, repeated: bool = True) -> None:
     """Write a person's decision into the ledger.
 
+    Args:
+        target: the environment.
+        release: what is decided about.
+        vote: the decision.
+        repeated: the same vote again is no error; it counts once.
+
     Raises:
-        NotApproved: the vote breaks a rule; nothing is written. A vote that was cast before counts once.
+        NotApproved: the vote breaks a rule; nothing is written.
     """
     if not release.open:
         raise NotApproved(
@@ -50,6 +56,7 @@ def cast_vote(target: Target, release: Release, vote: Vote) -> None:
         level=release.plan.approval,
         approvers=target.environment.policy.approvers,
         before=release.votes,
+        repeated=repeated,
     )
     if vote in release.votes:
         return
@@ -82,7 +89,11 @@ def require_permission(target: Target, release: Release) -> None:
     Raises:
         ApprovalPending: nobody decided yet.
         NotApproved: rejected or expired; the release is closed so.
+        Refused: it is a restoration, which the release flow may finish and not begin.
     """
+    if release.restores:
+        _require_restoring(target, release)
+        return
     verdict = permission(target, release)
     if verdict is Verdict.APPROVED:
         return
@@ -107,6 +118,15 @@ def require_permission(target: Target, release: Release) -> None:
         f"Release {release.id} expired: nobody decided in time; nothing was changed.",
         next_step=f"to ask again: {again}",
     )
+
+
+def _require_restoring(target: Target, release: Release) -> None:
+    require_rollback_permission(target, release)
+    if not release.rollback_opened:
+        raise Refused(
+            f"{release.id} was asked for first and comes first: {release.plan.change}.",
+            next_step=f"faber-db restore {release.environment} --from {release.restores}",
+        )
 
 
 def standing_of_votes(target: Target, votes: Sequence[Vote], digest: str) -> str:
@@ -163,8 +183,8 @@ def rollback_run(target: Target, release: Release) -> str:
     return str(asked.body["run"]) if asked else ""
 
 
-def cast_rollback_vote(target: Target, release: Release, vote: Vote) -> None:
-    """Write a person's decision on taking a release back.
+def cast_rollback_vote(target: Target, release: Release, vote: Vote, *, repeated: bool = True) -> None:
+    """Write a person's decision on taking a release back; the arguments are those of `cast_vote`.
 
     Raises:
         NotApproved: the vote breaks a rule; nothing is written.
@@ -180,6 +200,7 @@ def cast_rollback_vote(target: Target, release: Release, vote: Vote) -> None:
         level=ApprovalLevel.STANDARD,
         approvers=target.environment.policy.approvers,
         before=before,
+        repeated=repeated,
     )
     if vote in before:
         return
@@ -205,7 +226,8 @@ def require_rollback_permission(target: Target, release: Release) -> None:
     """Pass only with an approval of taking back this release, where one is needed.
 
     Raises:
-        ApprovalPending, NotApproved: nobody decided, or somebody said no.
+        ApprovalPending: nobody decided, or too few.
+        NotApproved: somebody said no, or it expired; a restoration that did not begin is closed so.
     """
     if not rollback_needs_person(target, release):
         return
@@ -215,8 +237,13 @@ def require_rollback_permission(target: Target, release: Release) -> None:
     if verdict in {None, Verdict.WAITING}:
         raise ApprovalPending(
             f"Taking back {release.id} waits for approval.",
+            why=f"{release.environment} asks for {_people(target)};"
+            f" {_said_yes(rollback_votes(target, release), rollback_digest(release))}.",
             next_step=f"faber-db approve {release.id} --rollback --as NAME",
         )
+    if release.restores and release.open and not release.rollback_opened:
+        # Left open it would stand before every later release.
+        close_release(target, release, Outcome.REJECTED if verdict is Verdict.REJECTED else Outcome.EXPIRED)
     raise NotApproved(f"Taking back {release.id} was not approved: {verdict}; nothing was changed.")
 
 

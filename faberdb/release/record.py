@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from faberdb.errors import Refused
+from faberdb.errors import Refused, Transient
 from faberdb.ledger import Entry, Kind, Ledger
 from faberdb.plan import Plan, plan_from_json
 from faberdb.release.approval import Vote, vote_from_json
@@ -35,6 +35,7 @@ class StepRecord:
     at: datetime
     outcome: Mapping[str, Any]
     error: str = ""
+    transient: bool = False  # it failed because something was away: to be tried again, not taken back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,8 @@ class Release:
     @property
     def touched(self) -> bool:
         """Whether a step that changes the database may have begun."""
-        return "apply" in self.steps or bool(self.restores)
+        refused = self.outcome in {Outcome.REJECTED, Outcome.EXPIRED}
+        return "apply" in self.steps or (bool(self.restores) and not refused)
 
     @property
     def state(self) -> str:
@@ -127,6 +129,9 @@ def last_fingerprint(ledger: Ledger, environment: str) -> str | None:
     return str(newest.body["fingerprint"]) if newest else None
 
 
+_TRANSIENT: Final = {Transient.__name__, *(kind.__name__ for kind in Transient.__subclasses__())}
+
+
 def _fold(opened: Entry, entries: Sequence[Entry]) -> Release:
     steps: dict[str, StepRecord] = {}
     for entry in entries:
@@ -137,6 +142,7 @@ def _fold(opened: Entry, entries: Sequence[Entry]) -> Release:
                 at=entry.at,
                 outcome=entry.body.get("outcome", {}),
                 error=entry.body.get("what", ""),
+                transient=entry.body.get("error") in _TRANSIENT,
             )
     closed = next((e for e in reversed(entries) if e.kind is Kind.RELEASE_CLOSED), None)
     rollback = next((e for e in entries if e.kind is Kind.ROLLBACK_OPENED), None)

@@ -1,7 +1,8 @@
 """What becomes of a release whose run died: the ledger decides.
 
 A step that failed and was not compensated is taken back. Everything else is continued: its steps are
-ensures, and an intention without an outcome is a question that the next run asks the database.
+ensures, and an intention without an outcome is a question that the next run asks the database. So is a step
+that failed because the server was away.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 from faberdb.ledger import Kind
 from faberdb.release.lock import lock_holder
-from faberdb.release.record import Outcome, Release, newest_release
+from faberdb.release.record import Outcome, Release, newest_release, newest_touching
 from faberdb.target import Target
 
 _TRIES: Final = 3
@@ -65,7 +66,7 @@ def _course(release: Release | None, run: str, tries: int, taking_back: bool) ->
         return Course.NOTHING, "the open release belongs to another run and changed nothing yet"
     if tries >= _TRIES:
         return Course.STOP, f"its runs died {tries + 1} times"
-    failed = [s.step for s in release.steps.values() if s.kind is Kind.STEP_FAILED]
+    failed = [s.step for s in release.steps.values() if s.kind is Kind.STEP_FAILED and not s.transient]
     if release.touched and failed and not release.rollback_opened:
         return Course.COMPENSATE, f"the step {failed[-1]!r} failed and nothing took it back"
     return Course.CONTINUE, _what_goes_on(release)
@@ -85,11 +86,18 @@ def _what_goes_on(release: Release) -> str:
 
 
 def recover(target: Target, *, run: str, taking_back: bool) -> Recovery:
-    """Decide about the environment's newest release, and write the decision.
+    """Decide about the release that the dead run may have left, and write the decision.
 
     A release that a living process works on is left to it.
+
+    Args:
+        target: the environment.
+        run: the key of the run that died.
+        taking_back: whether it was to take a release back: a younger one may have been opened since, and
+            then it is not the newest that is half taken back.
     """
-    release = newest_release(target.ledger, target.name)
+    newest = newest_touching if taking_back else newest_release
+    release = newest(target.ledger, target.name)
     if release is not None and lock_holder(target.dsn):
         return decide(None, run=run, tries=0, taking_back=taking_back)
     before = target.ledger.entries(release=release.id, kind=Kind.RECOVERY_DECIDED) if release else []

@@ -1,0 +1,46 @@
+"""Releases without Prefect: the steps of the release and rollback flows, one after the other."""
+
+from __future__ import annotations
+
+from faberdb.release import execution, rollback, undo
+from faberdb.release.lock import hold_environment
+from faberdb.release.opening import close_release
+from faberdb.release.record import Outcome, Release, read_release
+from faberdb.target import Target, open_target
+from tests.flows.shoplet import Shoplet
+
+
+def begin(shoplet: Shoplet, target: Target) -> Release:
+    """Up to the moment after the revisions ran: approved, with its snapshot, and open."""
+    release = shoplet.approve()
+    execution.snapshot_release(target, release)
+    release = read_release(target.ledger, release.id)
+    with hold_environment(target.dsn, release.id):
+        execution.apply_release(target, release)
+    return read_release(target.ledger, release.id)
+
+
+def land(shoplet: Shoplet) -> Release:
+    """Release what is pending in production."""
+    with open_target(shoplet.root, "production") as target:
+        release = begin(shoplet, target)
+        seen = execution.verify_revisions(target, release)
+        close_release(target, release, Outcome.RELEASED, fingerprint=seen["fingerprint"])
+        return read_release(target.ledger, release.id)
+
+
+def begin_undo(target: Target, release: Release) -> Release:
+    """Up to the moment after the databases' names were exchanged."""
+    rollback.open_rollback(target, release, cause="test", requester="Priya")
+    with hold_environment(target.dsn, release.id):
+        for step in (rollback.choose_way, undo.safety_snapshot, undo.restore_release, undo.swap_back):
+            step(target, read_release(target.ledger, release.id))
+    return read_release(target.ledger, release.id)
+
+
+def end_undo(target: Target, release: Release) -> Release:
+    """From there to its end."""
+    undo.count_later_rows(target, release)
+    undo.verify_undone(target, release)
+    undo.close_rolled_back(target, release, rollback.choose_way(target, release))
+    return read_release(target.ledger, release.id)

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pytest
+
+from faberdb.connection import connect
+from faberdb.drift import Drift, look_for_drift
+from faberdb.dsn import Dsn
+from faberdb.ledger import Kind
+from faberdb.target import Target, open_target
+from tests.flows.shoplet import Shoplet, make_shoplet
+from tests.integration.releasing import begin, begin_undo, end_undo, land
+
+NOTE = {"0003_note": "ALTER TABLE account ADD COLUMN note text;"}
+LABEL = {"0004_label": "ALTER TABLE account ADD COLUMN label text;"}
+
+
+@pytest.fixture
+def shoplet(server: Dsn, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shoplet]:
+    monkeypatch.setenv("FABER_DB_HOME", str(home))
+    made = make_shoplet(tmp_path / "shoplet")
+    made.add(NOTE)
+    yield made
+    made.forget()
+
+
+@pytest.fixture
+def target(shoplet: Shoplet) -> Iterator[Target]:
+    with open_target(shoplet.root, "production") as opened:
+        yield opened
+
+
+def by_hand(target: Target, statement: str) -> None:
+    with connect(target.dsn, purpose="test") as conn:
+        conn.execute(statement.encode())
+
+
+def look(target: Target) -> tuple[bool, bool]:
+    """Whether it drifted, and whether that is news."""
+    found = look_for_drift(target)
+    return found.drifted, found.changed
+
+
+def kept(target: Target) -> list[str]:
+    found = target.ledger.entries(environment=target.name, kind=Kind.DRIFT_FOUND)
+    return [e.body["fingerprint"] for e in found]
+
+
+def test_before_the_first_release_there_is_nothing_to_compare_with(target: Target) -> None:
+    by_hand(target, "CREATE TABLE by_hand (id int)")
+    found = look_for_drift(target)
+    assert (found.drifted, found.changed) == (False, False)
+    assert "nothing was released yet" in found.text
+    assert kept(target) == []
+
+
+def test_an_environment_without_a_database_has_no_drift(shoplet: Shoplet) -> None:
+    with open_target(shoplet.root, "staging") as staging:
+        assert not look_for_drift(staging).drifted
+
+
+def test_what_a_release_left_is_no_drift(shoplet: Shoplet, target: Target) -> None:
+    land(shoplet)
+    found = look_for_drift(target)
+    assert (found.drifted, found.changed) == (False, False)
+    assert "as the last release left it" in found.text
+    assert kept(target) == []
+
+
+def test_drift_appears_once_changes_once_and_goes_once(shoplet: Shoplet, target: Target) -> None:
+    land(shoplet)
+    by_hand(target, "CREATE TABLE by_hand (id int)")
+    assert [look(target), look(target)] == [(True, True), (True, False)]
+    by_hand(target, "ALTER TABLE by_hand ADD COLUMN note text")
+    assert [look(target), look(target)] == [(True, True), (True, False)]
+    by_hand(target, "DROP TABLE by_hand")
+    assert [look(target), look(target)] == [(False, True), (False, False)]
+    by_hand(target, "CREATE TABLE by_hand (id int)")
+    assert look(target) == (True, True), "the same drift again is news again"
+    first, second, gone, again = kept(target)
+    assert (gone, first == again, first != second) == ("", True, True)
+
+
+def test_rows_are_no_drift(shoplet: Shoplet, target: Target) -> None:
+    land(shoplet)
+    by_hand(target, "INSERT INTO account VALUES (9000, 'new', 0)")
+    assert look(target) == (False, False)
+
+
+def test_nothing_is_called_drift_while_a_release_is_at_work(shoplet: Shoplet, target: Target) -> None:
+    land(shoplet)
+    shoplet.add(LABEL)
+    release = begin(shoplet, target)
+    found = look_for_drift(target)
+    assert (found.drifted, found.changed) == (False, False)
+    assert release.id in found.text
+    assert kept(target) == []
+
+
+def test_nothing_is_called_drift_while_a_release_is_taken_back(shoplet: Shoplet, target: Target) -> None:
+    release = begin_undo(target, land(shoplet))
+    assert target.fingerprint() == release.plan.fingerprint, "the schema of before is live already"
+    assert look(target) == (False, False)
+    end_undo(target, release)
+    assert look(target) == (False, False)
+
+
+def test_a_release_that_waits_for_a_person_hides_no_drift(shoplet: Shoplet, target: Target) -> None:
+    land(shoplet)
+    by_hand(target, "CREATE TABLE by_hand (id int)")
+    shoplet.add(LABEL)
+    shoplet.approve()
+    assert look(target) == (True, True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted(Target):
+    """Something happens while its schema is looked at."""
+
+    meanwhile: Callable[[], object]
+
+    def fingerprint(self) -> str:
+        found = Target.fingerprint(self)
+        self.meanwhile()
+        return found
+
+
+def test_a_release_that_lands_during_the_look_is_no_drift(shoplet: Shoplet, target: Target) -> None:
+    land(shoplet)
+    shoplet.add(LABEL)
+    parts = {f.name: getattr(target, f.name) for f in fields(target)}
+    found = look_for_drift(Interrupted(**parts, meanwhile=lambda: land(shoplet)))
+    assert (found.drifted, found.changed) == (False, False)
+    assert look(target) == (False, False)
+
+
+def test_a_drift_tells_programs_both_fingerprints() -> None:
+    drift = Drift(environment="production", expected="a" * 64, found="b" * 64, changed=True)
+    assert drift.to_json() == {
+        "environment": "production",
+        "drifted": True,
+        "expected": "a" * 64,
+        "found": "b" * 64,
+    }
+    assert drift.text == f"production: DRIFTED, {'b' * 12} instead of {'a' * 12}"
