@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
+
+from blocks.documentation import DOCUMENTATION
+from blocks.names import GIT_CREDENTIALS
 
 
 class GitCredentials(Block):
@@ -15,12 +18,15 @@ class GitCredentials(Block):
         ```python
         from blocks.git_credentials import GitCredentials
 
-        GitCredentials(username="x-access-token", token="github_pat_...").save("github-com")
+        block = GitCredentials.load("BLOCK_NAME")
         ```
     """
 
+    model_config = ConfigDict(extra="forbid")
+
     _block_type_name = "Git Credentials"
-    _block_type_slug = "faber-db-git-credentials"
+    _block_type_slug = GIT_CREDENTIALS
+    _documentation_url = DOCUMENTATION
     _description = "The login at one git host, for projects that are given by their https URL."
 
     username: str = Field(
