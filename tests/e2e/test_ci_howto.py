@@ -57,10 +57,13 @@ def test_the_plan_of_a_commit_is_printed_for_a_comment(
     stack: Stack, shoplet: Shoplet, commit: str, tmp_path: Path
 ) -> None:
     script = PLAN
-    if "ref" not in stack.api.parameters_of("pipeline/faber-db"):
-        script = PLAN.replace("ref: $ref, ", "")
     before = shoplet.state()
-    given = {"SOURCE": str(shoplet.root), "COMMIT": commit, "REQUESTER": "Priya", "KEY": str(uuid.uuid4())}
+    given = {
+        "SOURCE": f"file://{shoplet.root}",
+        "COMMIT": commit,
+        "REQUESTER": "Priya",
+        "KEY": str(uuid.uuid4()),
+    }
     first = run(script, tmp_path, **given)
     assert first.returncode == 0, first.stderr
     assert "Plan for production" in first.stdout
@@ -73,8 +76,8 @@ def test_the_plan_of_a_commit_is_printed_for_a_comment(
 
 
 def test_a_plan_that_failed_fails_the_job(stack: Stack, tmp_path: Path) -> None:
-    script = PLAN.replace("ref: $ref, ", "")
-    given = {"SOURCE": str(tmp_path), "COMMIT": "main", "REQUESTER": "Priya", "KEY": str(uuid.uuid4())}
+    script = PLAN
+    given = {"SOURCE": f"file://{tmp_path}", "COMMIT": "main", "REQUESTER": "Priya", "KEY": str(uuid.uuid4())}
     failed = run(script, tmp_path, **given)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "The run is FAILED" in failed.stderr

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import os
 import shutil
 import signal
@@ -28,6 +31,13 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ROOMS = ("blocks", "cli", "deployments", "faberdb", "flows", "tasks")
 REPOSITORY = Path(__file__).resolve().parents[2]
+SECRET = "between-github-and-us"
+RULE = """
+[[webhooks.rules]]
+repository = "acme/shop"
+event = "push"
+source = "{source}"
+"""
 SLOW = {"0006_slow": "CREATE TABLE slow (id int);\nSELECT pg_sleep(6);"}
 
 
@@ -88,6 +98,10 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         for name in ("PREFECT_API_URL", "PREFECT_HOME", "FABER_DB_PROJECT"):
             patch.delenv(name, raising=False)
         shoplet = make_shoplet(base / "shoplet")
+        patch.setenv("FABER_DB_GITHUB_SECRET", SECRET)
+        with (shoplet.root / "faber-db.toml").open("a") as config:
+            config.write(RULE.format(source=f"file://{shoplet.root}"))
+        git(shoplet, "init", "--quiet", "--initial-branch", "main")
         started = faber_db(
             shoplet, "up", "--detach", "--port", str(free_port()), "--webhook-port", str(free_port())
         )
@@ -102,6 +116,53 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 @pytest.fixture
 def shoplet(up: Up) -> Shoplet:
     return up.shoplet
+
+
+def git(shoplet: Shoplet, *arguments: str) -> str:
+    who = ["-c", "user.name=Priya", "-c", "user.email=priya@example.com"]
+    done = subprocess.run(
+        ["git", *who, *arguments], cwd=shoplet.root, capture_output=True, text=True, check=True, timeout=30
+    )
+    return done.stdout.strip()
+
+
+def commit(shoplet: Shoplet, message: str) -> str:
+    git(shoplet, "add", "--all")
+    git(shoplet, "commit", "--quiet", "--message", message)
+    return git(shoplet, "rev-parse", "HEAD")
+
+
+def push_of(sha: str) -> dict[str, object]:
+    """What GitHub says of a push to main with one commit that adds a revision."""
+    return {
+        "ref": "refs/heads/main",
+        "before": "0" * 40,
+        "after": sha,
+        "deleted": False,
+        "forced": False,
+        "repository": {"full_name": "acme/shop"},
+        "pusher": {"name": "priya"},
+        "commits": [
+            {
+                "id": sha,
+                "added": ["prisma/migrations/0008_pushed/migration.sql"],
+                "modified": [],
+                "removed": [],
+            }
+        ],
+    }
+
+
+def deliver(up: Up, payload: dict[str, object], delivery: str) -> httpx.Response:
+    body = json.dumps(payload).encode()
+    proof = "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    headers = {
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": delivery,
+        "X-Hub-Signature-256": proof,
+        "Content-Type": "application/json",
+    }
+    return httpx.post(f"{up.state.receiver}/github", content=body, headers=headers, timeout=30)
 
 
 def kinds(shoplet: Shoplet, release: str) -> list[tuple[Kind, str]]:
@@ -207,3 +268,25 @@ def test_doctor_says_that_all_of_it_is_well_and_what_to_type_when_it_is_not(up: 
     assert sick.code == 1
     assert "webhook receiver" in sick.out
     assert "does not answer" in sick.out
+
+
+def test_a_push_is_released_at_its_commit_whatever_came_after(up: Up) -> None:
+    shoplet = up.shoplet
+    shoplet.add({"0008_pushed": "CREATE TABLE pushed (id int);"})
+    pushed = commit(shoplet, "the push")
+    shoplet.add({"0009_later": "CREATE TABLE later (id int);"})
+    commit(shoplet, "came after")
+    answers = [deliver(up, push_of(pushed), "d-1") for _ in range(3)]
+    assert {a.status_code for a in answers} == {202}
+    runs = {a.json()["run"] for a in answers} - {None}
+    assert len(runs) == 1, "the same delivery is one run"
+    until(
+        lambda: shoplet.newest().state == "waiting for approval" and shoplet.newest().plan.commit == pushed,
+        "the pipeline to ask for production",
+        patience_s=180,
+    )
+    release = shoplet.newest()
+    assert [s.revision for s in release.plan.steps] == ["0008_pushed"]
+    assert faber_db(shoplet, "approve", release.id, "--as", "Morgan").code == 0
+    assert wait_until_ended(shoplet) is Outcome.RELEASED
+    assert not list((up.home / "checkouts").glob("*/*")), "the checkout is removed"
