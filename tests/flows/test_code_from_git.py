@@ -55,8 +55,12 @@ def finished(stack: Stack, run: str) -> RunState:
 
 
 def checkouts() -> list[Path]:
+    """What is left once the run's process had a moment: Prefect shows a run as waiting before it ended."""
     folder = Path(os.environ["FABER_DB_HOME"]) / "checkouts"
-    return list(folder.iterdir()) if folder.is_dir() else []
+    deadline = time.monotonic() + 10
+    while (left := list(folder.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
 
 
 def test_a_release_goes_on_at_the_same_commit_though_the_branch_moved_while_it_waited(
