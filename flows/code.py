@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,7 +24,8 @@ def checked_out(project: str, ref: str) -> Iterator[str]:
         yield project
         return
     commit = pin_commit(project, ref)
-    folder = folder_for_run(project, str(flow_run.id))
+    # Resumed at once, the run would find a folder of its name still being removed by the process before.
+    folder = folder_for_run(project, f"{flow_run.id}-{secrets.token_hex(3)}")
     try:
         check_out(project, commit, str(folder))
         yield str(folder)

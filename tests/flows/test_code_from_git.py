@@ -7,13 +7,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from deployments.api import RunState
 from deployments.stack import Stack
 from faberdb.errors import Refused
-from faberdb.release.record import Outcome
+from faberdb.release.record import Outcome, newest_release
 from faberdb.risk import CONFIRMATION_PHRASE
+from faberdb.target import open_target
 from flows.code import checked_out
 from tasks.recovering import DeadRun
 from tests.flows.shoplet import GOOD, Shoplet
@@ -53,8 +55,12 @@ def finished(stack: Stack, run: str) -> RunState:
 
 
 def checkouts() -> list[Path]:
+    """What is left once the run's process had a moment: Prefect shows a run as waiting before it ended."""
     folder = Path(os.environ["FABER_DB_HOME"]) / "checkouts"
-    return list(folder.iterdir()) if folder.is_dir() else []
+    deadline = time.monotonic() + 10
+    while (left := list(folder.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
 
 
 def test_a_release_goes_on_at_the_same_commit_though_the_branch_moved_while_it_waited(
@@ -98,6 +104,28 @@ def test_a_phase_by_itself_reads_the_default_branch(stack: Stack, shoplet: Shopl
     assert checkouts() == []
 
 
+def test_a_recovered_run_goes_on_at_the_commit_of_its_release(
+    stack: Stack, shoplet: Shoplet, code: Repository
+) -> None:
+    run = start(stack, "release", project=code.url, environment="production", requester="Priya")
+    assert settled(stack, run).waiting
+    release = shoplet.newest()
+    shoplet.add({"0004_kind": GOOD["0004_kind"]})
+    code.commit()
+    recovery = start(stack, "recover", run=run)  # as the automation does when the run crashed
+    state = finished(stack, recovery)
+    assert state.kind == "COMPLETED", state.message
+    with httpx.Client(timeout=15) as client:
+        asked = {"flow_runs": {"idempotency_key": {"any_": [f"recover-{run}"]}}}
+        (started,) = client.post(f"{stack.api.url}/flow_runs/filter", json=asked).json()
+    assert started["parameters"]["ref"] == release.plan.commit
+    assert settled(stack, started["id"]).waiting
+    assert shoplet.newest().id == release.id, "the same release, and not one of what the branch is now"
+    assert checkouts() == []
+    for left in (run, started["id"]):
+        stack.api.cancel(left)
+
+
 def test_a_folder_is_used_as_it_is_and_has_no_refs() -> None:
     with checked_out("/srv/shop", "") as folder:
         assert folder == "/srv/shop"
@@ -116,3 +144,24 @@ def test_a_dead_run_of_a_repository_is_recovered_at_the_commit_of_its_release() 
     assert dead.at("")["ref"] == "main"
     folder = DeadRun(id="1", flow="release", deployment="", parameters={"project": "/srv/shop"})
     assert folder.at("c" * 40) == {"project": "/srv/shop"}
+
+
+def test_the_pipeline_releases_everywhere_at_one_commit_and_the_ledger_knows_no_checkout(
+    stack: Stack, shoplet: Shoplet, code: Repository
+) -> None:
+    commit = code.git("rev-parse", "HEAD")
+    run = start(stack, "pipeline", project=code.url, requester="Priya")
+    state = settled(stack, run)
+    assert state.waiting, state.message
+    shoplet.add({"0004_kind": GOOD["0004_kind"]})
+    code.commit()
+    stack.api.resume(run, YES)
+    state = finished(stack, run)
+    assert state.kind == "COMPLETED", state.message
+    for environment in ("staging", "production"):
+        with open_target(shoplet.root, environment) as target:
+            release = newest_release(target.ledger, environment)
+            assert release is not None
+            assert (release.plan.commit, release.outcome) == (commit, Outcome.RELEASED)
+            assert "checkouts" not in repr(target.ledger.entries(release=release.id))
+    assert checkouts() == []
