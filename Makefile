@@ -11,8 +11,9 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	@exec $(BIN)/faber-db demo
 
+# Two at a time: tests wait for disks and processes more than they compute. Each worker has servers of its own.
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from faberdb.ledger import Kind
@@ -14,6 +14,7 @@ from faberdb.target import Target
 class Drift:
     """What a look found."""
 
+    project: str
     environment: str
     expected: str  # fingerprint, "" before the first release
     found: str
@@ -39,6 +40,7 @@ class Drift:
     def to_json(self) -> dict[str, Any]:
         """For programs."""
         return {
+            "project": self.project,
             "environment": self.environment,
             "drifted": self.drifted,
             "expected": self.expected,
@@ -53,11 +55,19 @@ def look_for_drift(target: Target) -> Drift:
     the database is not even looked at: it may not be there yet.
     """
     expected, at_work = _standing(target)
+    nothing = Drift(
+        project=target.project.name,
+        environment=target.name,
+        expected="",
+        found="",
+        changed=False,
+        at_work=at_work,
+    )
     if at_work or not expected:
-        return Drift(environment=target.name, expected="", found="", changed=False, at_work=at_work)
+        return nothing
     found = target.fingerprint()
     if _standing(target) != (expected, ""):  # a release began, or even landed, during the look
-        return Drift(environment=target.name, expected="", found="", changed=False, at_work="a release")
+        return replace(nothing, at_work="a release")
     before = target.ledger.entries(environment=target.name, kind=Kind.DRIFT_FOUND, newest_first=True, limit=1)
     now = found if found != expected else ""
     changed = now != (before[0].body["fingerprint"] if before else "")
@@ -68,7 +78,7 @@ def look_for_drift(target: Target) -> Drift:
             environment=target.name,
             body={"fingerprint": now, "expected": expected},
         )
-    return Drift(environment=target.name, expected=expected, found=found, changed=changed)
+    return replace(nothing, expected=expected, found=found, changed=changed)
 
 
 def _standing(target: Target) -> tuple[str, str]:

@@ -80,7 +80,7 @@ def publish_drift(found: list[Drift]) -> dict[str, Any]:
         if drift.changed:
             emit_event(
                 event="faber-db.drift.appeared" if drift.drifted else "faber-db.drift.gone",
-                resource={"prefect.resource.id": f"faber-db.environment.{drift.environment}"},
+                resource={"prefect.resource.id": f"faber-db.environment.{drift.project}.{drift.environment}"},
                 payload=drift.to_json(),
             )
     text = "\n".join(f"- {drift.text}" for drift in found)

@@ -20,8 +20,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def home() -> Path:
-    """The folder of this session's local state; another session may be given another."""
+    """The folder of this session's local state; each of several workers, and another session, has another."""
     folder = Path(os.environ.get("FABER_DB_TEST_HOME", REPOSITORY / ".faber" / "tests"))
+    folder /= os.environ.get("PYTEST_XDIST_WORKER", "")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -12,13 +12,11 @@ import pytest
 from deployments.stack import Stack, running_stack
 from tests.flows.shoplet import Shoplet, make_shoplet
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-
 
 @pytest.fixture(scope="session")
-def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prefect_home(home: Path) -> Path:
     """Local state of this session's Prefect; kept between sessions, because a new server costs ten seconds."""
-    folder = Path(os.environ.get("FABER_DB_TEST_HOME", REPOSITORY / ".faber" / "tests")) / "prefect-stack"
+    folder = home / "prefect-stack"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from faberdb.connection import connect, flushed_together
-from faberdb.errors import PlanStale, SnapshotUnusable, VerificationFailed
+from faberdb.errors import PlanStale, Refused, SnapshotUnusable, VerificationFailed
 from faberdb.history import read_history
 from faberdb.ledger import Kind
 from faberdb.plan import Plan
@@ -102,8 +102,17 @@ def take_environment_snapshot(
     release: str = "",
     retention_days: int | None = None,
 ) -> dict[str, Any]:
-    """Take one snapshot of the environment and write it into the ledger."""
+    """Take one snapshot of the environment and write it into the ledger.
+
+    Raises:
+        Refused: it would be kept for less than a day.
+    """
     policy = target.environment.policy
+    if retention_days is not None and retention_days < 1:
+        raise Refused(
+            f"A snapshot cannot be kept for {retention_days} days; none was taken.",
+            next_step=f"faber-db backup {target.name} --retention DAYS, at least 1",
+        )
     manifest = take_snapshot(
         target.dsn,
         target.store,

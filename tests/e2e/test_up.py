@@ -20,7 +20,9 @@ import httpx
 import psutil
 import pytest
 
-from deployments.processes import StackState, remembered
+from deployments.processes import StackState, end_leftovers, remembered
+from deployments.supervisor import end_supervised
+from faberdb.embedded import stop_server
 from faberdb.ledger import Kind
 from faberdb.release.record import Outcome
 from faberdb.target import open_target
@@ -87,8 +89,13 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    base = tmp_path_factory.mktemp("up")
+def up(home: Path) -> Iterator[Up]:
+    # Not in pytest's own folder: another session's start takes the server's user its way in there.
+    base = home / "up"
+    end_supervised(base / "home")
+    end_leftovers(base / "home")
+    stop_server(base / "home")
+    shutil.rmtree(base, ignore_errors=True)
     code = base / "code"
     for room in ROOMS:
         shutil.copytree(REPOSITORY / room, code / room, ignore=shutil.ignore_patterns("__pycache__"))
@@ -289,4 +296,4 @@ def test_a_push_is_released_at_its_commit_whatever_came_after(up: Up) -> None:
     assert [s.revision for s in release.plan.steps] == ["0008_pushed"]
     assert faber_db(shoplet, "approve", release.id, "--as", "Morgan").code == 0
     assert wait_until_ended(shoplet) is Outcome.RELEASED
-    assert not list((up.home / "checkouts").glob("*/*")), "the checkout is removed"
+    until(lambda: not list((up.home / "checkouts").glob("*/*")), "the checkout to be removed")

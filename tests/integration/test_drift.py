@@ -138,8 +138,9 @@ def test_a_release_that_lands_during_the_look_is_no_drift(shoplet: Shoplet, targ
 
 
 def test_a_drift_tells_programs_both_fingerprints() -> None:
-    drift = Drift(environment="production", expected="a" * 64, found="b" * 64, changed=True)
+    drift = Drift(project="shop", environment="production", expected="a" * 64, found="b" * 64, changed=True)
     assert drift.to_json() == {
+        "project": "shop",
         "environment": "production",
         "drifted": True,
         "expected": "a" * 64,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from faberdb.dsn import Dsn
+from faberdb.errors import Refused
 from faberdb.ledger import Kind
 from faberdb.progress import silent
 from faberdb.pruning import Pruning, prune_environment
@@ -61,6 +62,13 @@ def test_within_its_retention_nothing_goes_and_nothing_is_written(target: Target
     assert prune_environment(target, silent) == Pruning(snapshots=(), databases=())
     assert kept(target) == set(ids)
     assert pruned(target) == []
+
+
+@pytest.mark.parametrize("days", [0, -1])
+def test_a_snapshot_that_would_be_past_its_retention_at_once_is_not_taken(target: Target, days: int) -> None:
+    with pytest.raises(Refused, match="cannot be kept"):
+        take_environment_snapshot(target, f"{target.project.name}-a", note=silent, retention_days=days)
+    assert kept(target) == set()
 
 
 def test_past_it_all_but_the_newest_go(target: Target) -> None:
