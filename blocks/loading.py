@@ -7,13 +7,15 @@ first: the block may say another server than the variable does.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 from prefect.blocks.core import Block
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.settings import PREFECT_API_URL
 from pydantic import ValidationError
 
 from blocks.git_credentials import GitCredentials
@@ -105,6 +107,12 @@ def read_blocks(wanted: Collection[BlockName]) -> dict[BlockName, Block]:
     return found
 
 
+@cache
+def _client(url: str | None) -> SyncPrefectClient:
+    """One for the process and the server it talks to: making one reads all certificates, at every step."""
+    return get_client(sync_client=True).__enter__()
+
+
 def _documents(wanted: Collection[BlockName]) -> Iterable[dict[str, Any]]:
     question = {
         "block_types": {"slug": {"any_": sorted({w.slug for w in wanted})}},
@@ -112,9 +120,8 @@ def _documents(wanted: Collection[BlockName]) -> Iterable[dict[str, Any]]:
         "include_secrets": True,
     }
     try:
-        with get_client(sync_client=True) as client:
-            response = client.request("POST", "/block_documents/filter", json=question)
-            answer: list[dict[str, Any]] = response.json()
+        response = _client(PREFECT_API_URL.value()).request("POST", "/block_documents/filter", json=question)
+        answer: list[dict[str, Any]] = response.json()
     except httpx.HTTPStatusError as error:
         code = error.response.status_code
         kind = Refused if code in _TURNED_AWAY else ServerUnreachable

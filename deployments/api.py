@@ -134,6 +134,11 @@ class PrefectApi:
         chosen = {"deployments": {"tags": {"all_": [tag]}}, "limit": 200}
         return list(self._call("POST", "/deployments/filter", chosen))
 
+    def deployments_named(self, name: str) -> list[dict[str, Any]]:
+        """The deployments of a name, one per flow, as Prefect describes them."""
+        chosen = {"deployments": {"name": {"any_": [name]}}, "limit": 200}
+        return list(self._call("POST", "/deployments/filter", chosen))
+
     def update_deployment(self, deployment: str, changes: Mapping[str, Any]) -> None:
         """Change some of a deployment's properties."""
         self._call("PATCH", f"/deployments/{deployment}", changes)

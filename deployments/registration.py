@@ -21,6 +21,7 @@ from deployments.processes import log_of, tail
 from faberdb.errors import Failed
 from faberdb.project import load_project
 
+NAME: Final = "faber-db"  # of every deployment: flow/faber-db
 POOL: Final = "database-work"
 BLOCKS: Final = ("blocks.registry",)
 # Looking is harmless, so a project that is known is looked at from the first day.
@@ -56,6 +57,7 @@ def register_deployments(
         return
     mark.unlink(missing_ok=True)
     _run_prefect(home, env)
+    _leave_out_pull_steps(api)
     if project is not None:
         _fit_forms(api, project)
     if automations:
@@ -77,6 +79,12 @@ def _run_prefect(home: Path, env: Mapping[str, str]) -> None:
                 raise Failed(
                     "The deployments could not be registered.", why=tail(log), next_step=f"read {log}"
                 )
+
+
+def _leave_out_pull_steps(api: PrefectApi) -> None:
+    """The code is installed, so there is nothing to pull; `prefect deploy` adds a step of its own all the same."""
+    for deployment in api.deployments_named(NAME):
+        api.update_deployment(deployment["id"], {"pull_steps": []})
 
 
 def _fit_forms(api: PrefectApi, folder: Path) -> None:

@@ -41,7 +41,8 @@ def permit(
     if not asked.release:
         return ""
     while asked.waiting and _at_top():
-        record_decision(project, environment, asked.release, _wait(asked))
+        if not record_decision(project, environment, asked.release, _wait(asked)):
+            break
         asked = ask_for_release(*question)
     return require_permission(project, environment, asked.release, autonomy)
 
@@ -61,10 +62,8 @@ def permit_rollback(
     question = (project, environment, release, snapshot, requester, cause, _root_run())
     asked = ask_for_rollback(*question)
     while asked.waiting and _at_top():
-        answer = _wait(asked)
-        record_rollback_decision(project, environment, asked.release, answer)
-        if answer["decision"] == "reject":
-            break  # asked again, it would be a new question
+        if not record_rollback_decision(project, environment, asked.release, _wait(asked)):
+            break
         asked = ask_for_rollback(*question)
     return require_rollback_permission(project, environment, asked.release)
 

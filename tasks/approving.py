@@ -130,18 +130,29 @@ def ask_for_rollback(
 
 
 @task(**ONCE)
-def record_decision(project: str, environment: str, release: str, answer: dict[str, str]) -> None:
-    """Write the answer of the form into the ledger as a vote on the release's digest."""
+def record_decision(project: str, environment: str, release: str, answer: dict[str, str]) -> bool:
+    """Write the answer of the form into the ledger as a vote on the release's digest.
+
+    Returns:
+        Whether more people have to decide.
+    """
     with release_of(project, environment, release) as (target, record):
         permission.cast_vote(target, record, vote_of(record.digest, answer), repeated=False)
+        now = read_release(target.ledger, release)
+        return permission.permission(target, now) is Verdict.WAITING
 
 
 @task(**ONCE)
-def record_rollback_decision(project: str, environment: str, release: str, answer: dict[str, str]) -> None:
-    """Write the answer of the form into the ledger as a vote on taking the release back."""
+def record_rollback_decision(project: str, environment: str, release: str, answer: dict[str, str]) -> bool:
+    """Write the answer of the form into the ledger as a vote on taking the release back.
+
+    Returns:
+        Whether more people have to decide.
+    """
     with release_of(project, environment, release) as (target, record):
         vote = vote_of(permission.rollback_digest(record), answer)
         permission.cast_rollback_vote(target, record, vote, repeated=False)
+        return permission.rollback_verdict(target, record) is Verdict.WAITING
 
 
 @task(**ONCE)

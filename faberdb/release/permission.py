@@ -164,7 +164,7 @@ def ask_rollback(target: Target, release: Release, *, requester: str, cause: str
     """Ask a person whether a finished release may be taken back; whether nobody has answered yet."""
     if not rollback_needs_person(target, release):
         return False
-    verdict = _rollback_verdict(target, release)
+    verdict = rollback_verdict(target, release)
     if verdict in {None, Verdict.REJECTED, Verdict.EXPIRED}:
         target.ledger.append(
             Kind.APPROVAL_ASKED,
@@ -231,7 +231,7 @@ def require_rollback_permission(target: Target, release: Release) -> None:
     """
     if not rollback_needs_person(target, release):
         return
-    verdict = _rollback_verdict(target, release)
+    verdict = rollback_verdict(target, release)
     if verdict is Verdict.APPROVED:
         return
     if verdict in {None, Verdict.WAITING}:
@@ -247,7 +247,8 @@ def require_rollback_permission(target: Target, release: Release) -> None:
     raise NotApproved(f"Taking back {release.id} was not approved: {verdict}; nothing was changed.")
 
 
-def _rollback_verdict(target: Target, release: Release) -> Verdict | None:
+def rollback_verdict(target: Target, release: Release) -> Verdict | None:
+    """What the votes on taking a release back amount to; None where nobody was asked."""
     asked = _rollback_asked(target, release)
     if asked is None:
         return None

@@ -23,7 +23,7 @@ from blocks.snapshot_store import SnapshotStore
 from blocks.work_tracker import WorkTracker
 from faberdb.project import load_project
 from tests.blocks.authority import Authority, make_authority
-from tests.prefect_stack import REPOSITORY
+from tests.conftest import REPOSITORY
 
 CANARY = "s3cr3t-canary"
 
