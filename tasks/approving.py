@@ -97,6 +97,8 @@ def ask_for_release(
         release = opening.open_release(target, plan, run=run)
         if not permission.needs_person(target, release, autonomy):
             return _asked(target, release, waiting=False)
+        if release.run != run and permission.close_expired(target, release):
+            release = opening.open_release(target, plan, run=run)
         permission.ask_approval(target, release)
         release = read_release(target.ledger, release.id)
         return _asked(target, release, waiting=permission.permission(target, release) is Verdict.WAITING)

@@ -83,6 +83,14 @@ def permission(target: Target, release: Release) -> Verdict:
     )
 
 
+def close_expired(target: Target, release: Release) -> bool:
+    """End a release that nobody answered in time, so that another may be asked for; whether it did."""
+    if release.asked_at is None or permission(target, release) is not Verdict.EXPIRED:
+        return False
+    close_release(target, release, Outcome.EXPIRED)
+    return True
+
+
 def require_permission(target: Target, release: Release) -> None:
     """Pass only with an approval of exactly this digest; end the release on a no and on silence.
 
@@ -113,7 +121,7 @@ def require_permission(target: Target, release: Release) -> None:
             why=no.comment,
             next_step=f"to ask again: {again}",
         )
-    close_release(target, release, Outcome.EXPIRED)
+    close_expired(target, release)
     raise NotApproved(
         f"Release {release.id} expired: nobody decided in time; nothing was changed.",
         next_step=f"to ask again: {again}",

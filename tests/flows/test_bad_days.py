@@ -14,7 +14,8 @@ from faberdb.progress import silent
 from faberdb.provisioning import create_environment_database
 from faberdb.release.lock import hold_environment
 from faberdb.release.opening import open_release, plan_target
-from faberdb.release.record import Outcome
+from faberdb.release.permission import ask_approval
+from faberdb.release.record import Outcome, read_release
 from faberdb.target import open_target
 from tests.flows.running import run_release, run_rollback, run_staging
 from tests.flows.shoplet import GOOD, Shoplet
@@ -51,6 +52,21 @@ def test_a_schema_that_moved_after_the_approval_is_noticed(shoplet: Shoplet, for
     before = shoplet.state()
     assert forked(run_release, str(shoplet.root)) != 0
     assert shoplet.state() == before
+
+
+def test_a_release_that_nobody_answered_in_time_is_over_and_the_next_ask_is_a_new_one(
+    shoplet: Shoplet, forked: Forked
+) -> None:
+    shoplet.add(GOOD)
+    with open_target(shoplet.root, "production") as target:
+        first = open_release(target, plan_target(target, requester="Priya"), run="an earlier run")
+        ask_approval(target, first)
+    config = shoplet.root / "faber-db.toml"
+    config.write_text(config.read_text() + "\n[safety.approval_timeouts]\nstandard = 0.001\n")
+    forked(run_release, str(shoplet.root))
+    with open_target(shoplet.root, "production") as target:
+        assert read_release(target.ledger, first.id).outcome is Outcome.EXPIRED
+    assert shoplet.newest().id != first.id
 
 
 def test_of_two_releases_at_once_one_runs_and_the_other_is_refused(shoplet: Shoplet, forked: Forked) -> None:
