@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from faberdb.databases import drop_database, list_databases
+from faberdb.databases import drop_database
 from faberdb.ledger import Kind
 from faberdb.progress import Progress
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.snapshot.manifest import Manifest
+from faberdb.swap import list_set_aside
 from faberdb.target import Target
 
 
@@ -98,7 +99,7 @@ def _set_aside(target: Target, releases: list[Release]) -> dict[str, datetime]:
 
     One of an undo that has not ended is left alone: its rows are counted there, and a person may look.
     """
-    there = set(list_databases(target.dsn))
+    there = set(list_set_aside(target.dsn))
     ended = [r for r in releases if r.outcome is Outcome.ROLLED_BACK and "swap" in r.steps]
     swaps = [(r.done("swap"), r.steps["swap"].at) for r in ended]
     return {str(s["aside"]): at for s, at in swaps if s is not None and s["aside"] in there}

@@ -56,7 +56,19 @@ def lost(error: psycopg.Error) -> bool:
     return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
 
 
+def safe_detail(error: psycopg.Error) -> str:
+    """What the server adds to its message; of a broken constraint its place only, for the rest quotes the row.
+
+    The ledger keeps texts for ever, and a row may hold anything.
+    """
+    diag = error.diag
+    if not (error.sqlstate or "").startswith("23"):
+        return diag.message_detail or ""
+    places = (("table", diag.table_name), ("column", diag.column_name), ("constraint", diag.constraint_name))
+    return ", ".join(f"{kind} {name}" for kind, name in places if name)
+
+
 def _reason(error: psycopg.Error) -> str:
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    parts = [first, error.diag.message_detail, error.diag.message_hint]
+    parts = [first, safe_detail(error), error.diag.message_hint]
     return " ".join(p.strip().rstrip(".") + "." for p in parts if p)

@@ -65,6 +65,17 @@ def probe_swap(dsn: Dsn, *, restored: str, aside: str) -> SwapState:
         return _probe(conn, dsn.database, restored, aside)
 
 
+def list_set_aside(dsn: Dsn) -> tuple[str, ...]:
+    """The names of databases that were set aside from the Dsn's, by what is written on them; never itself."""
+    with maintenance(dsn, purpose="list set-aside databases") as conn:
+        rows = conn.execute(
+            "SELECT datname::text FROM pg_database WHERE datname <> %s"
+            " AND shobj_description(oid, 'pg_database') = %s ORDER BY 1",
+            (dsn.database, _SET_ASIDE + dsn.database),
+        )
+        return tuple(name for (name,) in rows)
+
+
 def swap_in(
     dsn: Dsn,
     *,

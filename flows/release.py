@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import flow
 
-from faberdb.errors import FaberError, Transient
+from faberdb.errors import EnvironmentBusy, FaberError, Transient
 from faberdb.policy import Autonomy
 from flows.code import checked_out
 from flows.gate import permit
@@ -75,8 +75,8 @@ def release(
                 apply_plan(project, environment, release_id)
                 verify_revisions(project, environment, release_id)
                 check_health_after(project, environment, release_id, skip_health_check)
-            except Transient:
-                raise  # the server is away: the release stays open, and the same command continues it
+            except (Transient, EnvironmentBusy):
+                raise  # the server is away, or the tool at work: the release stays open, and the same command goes on
             except FaberError as error:
                 raise take_back(project, environment, release_id, error.reason) from error
             close_released(project, environment, release_id)

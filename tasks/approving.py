@@ -94,6 +94,8 @@ def ask_for_release(
         plan = opening.plan_target(target, change=change, requester=requester, skip_backup=skip_backup)
         if plan.empty:
             return NOTHING
+        if asks(target.environment.policy, autonomy):
+            permission.require_requester(plan.requester, f"A release to {environment}")
         release = opening.open_release(target, plan, run=run)
         if not permission.needs_person(target, release, autonomy):
             return _asked(target, release, waiting=False)

@@ -124,6 +124,9 @@ class BackupSection(Section):
         default=True, description="A destructive statement takes a snapshot even where it is optional."
     )
     timeout_seconds: Seconds = Field(default=3600, description="Bound on one dump or restore.")
+    fresh_minutes: float = Field(
+        default=60, gt=0, description="An undo goes back by itself only to a snapshot that is no older."
+    )
 
 
 class IntegrationSection(Section):

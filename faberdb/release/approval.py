@@ -95,6 +95,11 @@ def check_vote(
         raise NotApproved("A vote needs the approver's name.", next_step="faber-db approve RELEASE --as NAME")
     if vote.decision is Decision.REJECT:
         return
+    if not requester.strip():
+        raise NotApproved(
+            "Nobody is named as the one who asked, so nobody can be told apart from them.",
+            next_step="reject it, and ask again with the requester's name",
+        )
     if _same_person(vote.approver, requester):
         raise NotApproved(
             f"{vote.approver} asked for this release and cannot approve it.",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from faberdb.connection import connect, flushed_together
 from faberdb.errors import PlanStale, Refused, SnapshotUnusable, VerificationFailed
@@ -15,7 +16,7 @@ from faberdb.release.journal import Journal
 from faberdb.release.lock import require_lock
 from faberdb.release.opening import plan_target
 from faberdb.release.permission import require_permission
-from faberdb.release.record import Release
+from faberdb.release.record import Outcome, Release
 from faberdb.release.rehearsal import find_evidence
 from faberdb.revision import Revision, Standing
 from faberdb.snapshot.request import SnapshotRequest
@@ -23,7 +24,7 @@ from faberdb.snapshot.store import snapshot_id_of_release
 from faberdb.snapshot.take import take_snapshot
 from faberdb.target import Target
 
-_TOOL_LOCK_WAIT_S = 15
+TOOL_LOCK_WAIT_S: Final = 15
 
 
 def journal_of(target: Target, release: Release) -> Journal:
@@ -37,8 +38,9 @@ def check_plan(target: Target, release: Release) -> dict[str, Any]:
     Raises:
         PlanStale: either moved since the plan was made; nothing was changed.
         NotApproved, ApprovalPending: the environment's policy asks for a person, whoever runs this.
+        Refused: it ended while its lock was waited for.
     """
-
+    _refuse_ended(release)
     if target.environment.policy.insists:
         require_permission(target, release)
 
@@ -147,6 +149,7 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
         SnapshotUnusable: the plan's undo needs a snapshot and there is none; nothing was run.
         RevisionFailed: a revision failed; earlier ones of this plan stay applied.
     """
+    _refuse_ended(release)
     if target.environment.policy.insists:
         require_permission(target, release)  # law 2, however the call came here
     require_lock(target.dsn, release.id)
@@ -160,8 +163,10 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
         on_disk = {r.name: r for r in target.tool.revisions()}
         with connect(target.dsn, purpose=f"apply {release.id}") as conn:
             target.tool.ensure_tracking(conn)
-            with target.tool.hold_lock(conn, timeout_s=_TOOL_LOCK_WAIT_S), flushed_together(conn):
+            with target.tool.hold_lock(conn, timeout_s=TOOL_LOCK_WAIT_S), flushed_together(conn):
                 applied = {t.name for t in target.tool.tracked(conn) if t.standing is Standing.APPLIED}
+                if applied.isdisjoint(s.revision for s in release.plan.steps):
+                    _require_fresh_snapshot(target, release)
                 for step in release.plan.steps:
                     if step.revision in applied:
                         continue
@@ -172,6 +177,31 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
         return {"revisions": [s.revision for s in release.plan.steps]}
 
     return journal_of(target, release).ensure("apply", apply)
+
+
+def stale_snapshot(target: Target, release: Release) -> str:
+    """How old the release's snapshot is, in words, where it holds too little of what an undo should bring back."""
+    taken = release.steps.get("snapshot")
+    minutes = (datetime.now(UTC) - taken.at).total_seconds() / 60 if taken else 0.0
+    return f"{minutes:.0f} minutes" if minutes > target.project.config.backup.fresh_minutes else ""
+
+
+def _require_fresh_snapshot(target: Target, release: Release) -> None:
+    age = stale_snapshot(target, release)
+    if release.plan.snapshot and age:
+        raise SnapshotUnusable(
+            f"The snapshot of {release.id} is {age} old; nothing was run.",
+            why="Its run stopped between the snapshot and the first step, and the database was written to since.",
+            next_step=f"faber-db migrate {release.environment}, which asks anew and takes a fresh one",
+        )
+
+
+def _refuse_ended(release: Release) -> None:
+    if release.outcome not in {None, Outcome.RELEASED}:
+        raise Refused(
+            f"Release {release.id} has ended: {release.state}; nothing was run.",
+            next_step=f"faber-db migrate {release.environment}",
+        )
 
 
 def _planned_revision(on_disk: Mapping[str, Revision], name: str, checksum: str) -> Revision:

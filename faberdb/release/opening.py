@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from faberdb.errors import BlockedByPolicy, EnvironmentBusy
@@ -60,15 +62,14 @@ def open_release(target: Target, plan: Plan, *, run: str = "") -> Release:
     """
     refuse_blocked(plan)
     ledger = target.ledger
-    with ledger.conn.transaction():
-        ledger.conn.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7))", (f"{plan.project}/{plan.environment}",)
-        )
+    with opening(target):
         newest = newest_release(ledger, target.name)
         if newest is not None and newest.open:
-            if newest.touched or newest.digest == plan.digest:
+            if newest.touched or (
+                newest.digest == plan.digest and bool(newest.requester) >= bool(plan.requester)
+            ):
                 return newest
-            _supersede(target, newest, plan)
+            supersede(target, newest, f"a plan {plan.digest[:12]}")
         return _open(target, plan, run)
 
 
@@ -105,7 +106,21 @@ def _open(target: Target, plan: Plan, run: str) -> Release:
     return read_release(target.ledger, id_)
 
 
-def _supersede(target: Target, older: Release, plan: Plan) -> None:
+@contextmanager
+def opening(target: Target) -> Iterator[None]:
+    """One release of an environment is opened at a time."""
+    key = f"{target.project.name}/{target.name}"
+    with target.ledger.conn.transaction():
+        target.ledger.conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7))", (key,))
+        yield
+
+
+def supersede(target: Target, older: Release, by: str) -> None:
+    """Close a release that did nothing yet, because another is wanted.
+
+    Raises:
+        EnvironmentBusy: a run works on it.
+    """
     holder = lock_holder(target.dsn)
     if holder:
         raise EnvironmentBusy(
@@ -113,7 +128,7 @@ def _supersede(target: Target, older: Release, plan: Plan) -> None:
             why=f"The release lock is held by {holder}.",
             next_step="wait for it to end, then run the same command again",
         )
-    close_release(target, older, Outcome.SUPERSEDED, reason=f"replaced by a plan {plan.digest[:12]}")
+    close_release(target, older, Outcome.SUPERSEDED, reason=f"replaced by {by}")
 
 
 def close_release(target: Target, release: Release, outcome: Outcome, **facts: object) -> None:

@@ -21,6 +21,19 @@ def needs_person(target: Target, release: Release, autonomy: Autonomy) -> bool:
     return asks(target.environment.policy, autonomy)
 
 
+def require_requester(requester: str, what: str) -> None:
+    """Refuse to ask people about something that nobody is named as having asked for.
+
+    Raises:
+        Refused: the approver could not be told apart from the requester; nothing was opened.
+    """
+    if not requester.strip():
+        raise Refused(
+            f"{what} asks for a person other than the requester, and no requester is named.",
+            next_step="start it again with the requester's name (parameter requester, or --as NAME)",
+        )
+
+
 def ask_approval(target: Target, release: Release) -> None:
     """Write that a person was asked, once."""
     if release.asked_at is None:
@@ -48,6 +61,11 @@ def cast_vote(target: Target, release: Release, vote: Vote, *, repeated: bool = 
         raise NotApproved(
             f"Release {release.id} has ended: {release.state}.",
             next_step="faber-db status shows what is open",
+        )
+    if release.touched and not release.restores:
+        raise NotApproved(
+            f"Release {release.id} has begun; there is nothing left to decide.",
+            next_step=f"to take it back: faber-db rollback {release.environment} --release {release.id}",
         )
     check_vote(
         vote,
@@ -85,7 +103,7 @@ def permission(target: Target, release: Release) -> Verdict:
 
 def close_expired(target: Target, release: Release) -> bool:
     """End a release that nobody answered in time, so that another may be asked for; whether it did."""
-    if release.asked_at is None or permission(target, release) is not Verdict.EXPIRED:
+    if release.touched or release.asked_at is None or permission(target, release) is not Verdict.EXPIRED:
         return False
     close_release(target, release, Outcome.EXPIRED)
     return True
@@ -111,6 +129,12 @@ def require_permission(target: Target, release: Release) -> None:
             why=f"{release.environment} asks for {_people(target)} other than"
             f" {release.requester or 'the requester'}; {_said_yes(release.votes, release.digest)}.",
             next_step=f"faber-db approve {release.id} --as NAME",
+        )
+    if release.touched:
+        raise NotApproved(
+            f"Release {release.id} has begun, and its approval holds no longer: {verdict.value}.",
+            why="The policy of the environment became stricter after it began.",
+            next_step=f"faber-db rollback {release.environment} --release {release.id}",
         )
     again = f"faber-db migrate {release.environment}"
     if verdict is Verdict.REJECTED:
@@ -172,6 +196,7 @@ def ask_rollback(target: Target, release: Release, *, requester: str, cause: str
     """Ask a person whether a finished release may be taken back; whether nobody has answered yet."""
     if not rollback_needs_person(target, release):
         return False
+    require_requester(requester, f"Taking back {release.id}")
     verdict = rollback_verdict(target, release)
     if verdict in {None, Verdict.REJECTED, Verdict.EXPIRED}:
         target.ledger.append(

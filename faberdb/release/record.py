@@ -113,6 +113,8 @@ def newest_touching(ledger: Ledger, environment: str) -> Release | None:
     """The newest release that changed the environment and was not taken back."""
     for entry in ledger.entries(environment=environment, kind=Kind.RELEASE_OPENED, newest_first=True):
         release = read_release(ledger, entry.release)
+        if release.restores and release.outcome is Outcome.ROLLED_BACK:
+            return None  # a snapshot took the place of all that came before it
         if release.touched and release.outcome not in {Outcome.ROLLED_BACK, Outcome.ABORTED}:
             return release
     return None

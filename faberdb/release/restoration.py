@@ -14,7 +14,7 @@ from faberdb.errors import Refused
 from faberdb.ledger import Kind
 from faberdb.plan import Plan, Undo, UndoWay, plan_to_json
 from faberdb.progress import Progress
-from faberdb.release.opening import plan_target, release_id
+from faberdb.release.opening import opening, plan_target, release_id, supersede
 from faberdb.release.record import Release, newest_release, read_release
 from faberdb.snapshot.check import check_files
 from faberdb.snapshot.manifest import Manifest
@@ -57,9 +57,14 @@ def open_restoration(target: Target, snapshot: str, *, requester: str, run: str 
 
     Raises:
         SnapshotUnusable: corrupt, truncated, missing or foreign.
-        Refused: another release of the environment is open.
+        Refused, EnvironmentBusy: another release of the environment has begun, or is at work.
     """
     manifest = _own_snapshot(target, snapshot)
+    with opening(target):
+        return _open(target, snapshot, manifest, requester=requester, run=run)
+
+
+def _open(target: Target, snapshot: str, manifest: Manifest, *, requester: str, run: str) -> Release:
     newest = newest_release(target.ledger, target.name)
     if newest is not None and newest.open and newest.touched:
         if newest.restores == snapshot:
@@ -68,6 +73,8 @@ def open_restoration(target: Target, snapshot: str, *, requester: str, run: str 
             f"Release {newest.id} has not ended; it comes first.",
             next_step=f"faber-db migrate {target.name}, or faber-db rollback {target.name}",
         )
+    if newest is not None and newest.open:
+        supersede(target, newest, f"the restoration of {snapshot}")
     plan = _restoring_plan(plan_target(target, requester=requester), manifest)
     id_ = release_id("rst", plan)
     facts = {"plan": plan_to_json(plan), "digest": plan.digest, "requester": requester}

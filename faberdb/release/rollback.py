@@ -10,7 +10,8 @@ from faberdb.errors import CompensationFailed, Refused
 from faberdb.ledger import Kind
 from faberdb.plan import UndoWay
 from faberdb.progress import Progress
-from faberdb.release.execution import journal_of
+from faberdb.release.execution import TOOL_LOCK_WAIT_S, journal_of, stale_snapshot
+from faberdb.release.permission import require_rollback_permission
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.revision import Standing
 from faberdb.rows import count_rows, rows_after
@@ -27,8 +28,10 @@ def open_rollback(target: Target, release: Release, *, cause: str, requester: st
     Raises:
         Refused: there is nothing to take back.
         CompensationFailed: it was tried by itself as often as the policy allows.
+        NotApproved, ApprovalPending: it ended well while the lock was waited for, and nobody agreed to this.
     """
     check_can_roll_back(target, release)
+    require_rollback_permission(target, release)  # asked before the lock, and again now that nothing moves
     tries = len(target.ledger.entries(release=release.id, kind=Kind.ROLLBACK_OPENED))
     allowed = target.environment.policy.max_auto_rollback_attempts
     if not requester and tries >= allowed:
@@ -124,7 +127,11 @@ def choose_way(target: Target, release: Release) -> UndoWay:
 
     def look(progress: Progress) -> Mapping[str, Any]:
         planned = {s.revision for s in release.plan.steps}
-        with connect(target.dsn, purpose=f"undo {release.id}") as conn:
+        with (
+            connect(target.dsn, purpose=f"undo {release.id}") as conn,
+            # Another session in the middle of a revision would be judged as nothing done, and then commit.
+            target.tool.hold_lock(conn, timeout_s=TOOL_LOCK_WAIT_S),
+        ):
             tracked = target.tool.tracked(conn)
         effects = [t.name for t in tracked if t.name in planned and t.standing is Standing.APPLIED]
         partly = [t.name for t in tracked if t.name in planned and t.standing.unresolved]
@@ -132,6 +139,7 @@ def choose_way(target: Target, release: Release) -> UndoWay:
         if not effects and set(partly) <= atomic and target.fingerprint() == release.plan.fingerprint:
             return {"way": UndoWay.ABORT.value, "unfinished": partly}
         if release.plan.undo.way is UndoWay.RESTORE_AND_SWAP:
+            _refuse_to_go_back_far(target, release)
             return {"way": UndoWay.RESTORE_AND_SWAP.value, "effects": effects + partly}
         raise CompensationFailed(
             f"{release.environment} keeps {', '.join(effects + partly) or 'a changed schema'}: the plan had"
@@ -142,3 +150,16 @@ def choose_way(target: Target, release: Release) -> UndoWay:
         )
 
     return UndoWay(journal_of(target, release).ensure("choose undo", look)["way"])
+
+
+def _refuse_to_go_back_far(target: Target, release: Release) -> None:
+    """By itself a release goes back to a fresh snapshot only; how much may be set aside is for a person to say."""
+    opened = target.ledger.entries(release=release.id, kind=Kind.ROLLBACK_OPENED, newest_first=True, limit=1)
+    by_itself = bool(opened) and opened[0].actor == "faber-db"
+    age = stale_snapshot(target, release)
+    if by_itself and age:
+        raise CompensationFailed(
+            f"The snapshot of {release.id} is {age} old; going back to it takes a person.",
+            why="What was written since would stay in the set-aside database only.",
+            next_step=f"faber-db rollback {release.environment} --release {release.id} --as NAME",
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from faberdb.release import execution, rollback, undo
+from faberdb.release import execution, permission, rollback, undo
+from faberdb.release.approval import Decision, Vote
 from faberdb.release.lock import hold_environment
 from faberdb.release.opening import close_release
 from faberdb.release.record import Outcome, Release, read_release
@@ -30,7 +31,11 @@ def land(shoplet: Shoplet) -> Release:
 
 
 def begin_undo(target: Target, release: Release) -> Release:
-    """Up to the moment after the databases' names were exchanged."""
+    """Up to the moment after the databases' names were exchanged, agreed to by another person."""
+    if permission.ask_rollback(target, release, requester="Priya", cause="test"):
+        digest = permission.rollback_digest(release)
+        vote = Vote(digest=digest, decision=Decision.APPROVE, approver="Morgan")
+        permission.cast_rollback_vote(target, release, vote)
     rollback.open_rollback(target, release, cause="test", requester="Priya")
     with hold_environment(target.dsn, release.id):
         for step in (rollback.choose_way, undo.safety_snapshot, undo.restore_release, undo.swap_back):

@@ -9,6 +9,7 @@ import psycopg
 from faberdb.connection import Connection
 from faberdb.errors import FaberError, RevisionFailed, ServerUnreachable
 from faberdb.revision import Revision
+from faberdb.server_errors import safe_detail
 from faberdb.tools.prisma.tracking import TrackingTable, prisma_logs
 
 Effects = Literal["none", "uncertain"]
@@ -79,6 +80,6 @@ def connection_lost(revision: Revision, error: psycopg.Error) -> ServerUnreachab
 def _postgres_words(error: psycopg.Error) -> str:
     diag = error.diag
     words = f"{diag.message_primary or str(error).strip()} (SQLSTATE {error.sqlstate or 'unknown'})."
-    for label, text in (("Detail", diag.message_detail), ("Hint", diag.message_hint)):
+    for label, text in (("Detail", safe_detail(error)), ("Hint", diag.message_hint)):
         words += f" {label}: {text}" if text else ""
     return words
