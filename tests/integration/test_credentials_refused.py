@@ -59,6 +59,6 @@ def test_an_environment_with_a_wrong_password_is_a_problem_that_frame_tells(
         "DEV_DATABASE_URL", f"postgresql://{ROLE}:wr0ng-canary@/{guarded.database}?host={guarded.host}"
     )
     project = load_project(tmp_path)
-    state = environment_state(project, project.environment("dev"), {})
+    state = environment_state(project, project.environment("dev"))
     assert "turned the login" in state.problem
     assert "canary" not in state.problem
