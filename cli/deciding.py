@@ -57,10 +57,10 @@ def decide(
 
 def _resume(home: Path, run: str, answer: dict[str, str]) -> str:
     """Let the suspended run go on; the vote stands even where that cannot be done from here."""
-    api = find_prefect(home)
-    if api is None or not run:
-        return "The same command as before goes on from here."
     try:
+        api = find_prefect(home)
+        if api is None or not run:
+            return "The same command as before goes on from here."
         if not api.state(run).waiting:
             return "No run waits for it now; the same command as before goes on from here."
         api.resume(run, answer)

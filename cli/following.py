@@ -60,6 +60,8 @@ def follow(
                 _print(entry)
         if state.ended:
             return state
+        if not state.waiting:
+            watch.answered = ""  # a second person's answer is asked for anew
         if state.waiting and watch.waiting and watch.answered != watch.waiting:
             _answer(api, run, ledger, watch, ask)
         time.sleep(_POLL_S)

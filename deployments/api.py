@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -52,11 +52,18 @@ class PrefectApi:
         return client
 
     def healthy(self) -> bool:
-        """Whether the server answers now."""
+        """Whether the server answers now.
+
+        Raises:
+            AuthenticationFailed: it does, and turns our login away.
+        """
         try:
-            return self._client.get(f"{self.url}/health", timeout=2.0).status_code == 200
+            status = self._client.get(f"{self.url}/health", timeout=2.0).status_code
         except httpx.HTTPError:
             return False
+        if status in {401, 403}:
+            raise self._turned_away()
+        return status == 200
 
     def create_run(self, deployment: str, parameters: Mapping[str, Any], *, key: str = "") -> str:
         """Create a run of a deployment.
@@ -150,6 +157,15 @@ class PrefectApi:
             path = f"/deployments/{found['id']}/schedules/{schedule['id']}"
             self._call("PATCH", path, {"active": True})
 
+    def deployments_ahead(self, deployments: Sequence[str]) -> frozenset[str]:
+        """The ids of those deployments that have a run scheduled."""
+        chosen = {
+            "deployments": {"id": {"any_": list(deployments)}},
+            "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+            "limit": 200,
+        }
+        return frozenset(str(run["deployment_id"]) for run in self._call("POST", "/flow_runs/filter", chosen))
+
     def ensure_automation(self, automation: Mapping[str, Any]) -> None:
         """Create an automation, or replace the one of its name."""
         wanted = {"automations": {"name": {"any_": [automation["name"]]}}}
@@ -180,11 +196,12 @@ class PrefectApi:
         response = self._response("GET", path)
         if response.status_code == 404:  # no such block, or no such type yet
             return False
+        if response.status_code in {401, 403}:
+            raise self._turned_away()
         if response.is_error:
-            kind = Refused if response.status_code in {401, 403} else ServerUnreachable
-            raise kind(
+            raise ServerUnreachable(
                 f"Prefect at {self.url} answered {response.status_code} when it was asked for a block.",
-                next_step="look at PREFECT_API_URL and PREFECT_API_AUTH_STRING",
+                next_step="faber-db doctor",
             )
         return True
 
@@ -197,9 +214,7 @@ class PrefectApi:
                 next_step="prefect deploy --all --prefect-file deployments/prefect.yaml",
             )
         if response.status_code in {401, 403}:
-            raise AuthenticationFailed(
-                f"Prefect at {self.url} turned the login away.", next_step="check PREFECT_API_AUTH_STRING"
-            )
+            raise self._turned_away()
         if response.status_code >= 500 or response.status_code in {408, 429}:
             raise ServerUnreachable(
                 f"Prefect answered {response.status_code} to {method} {path}.", why=response.text[:300]
@@ -209,6 +224,13 @@ class PrefectApi:
                 f"Prefect answered {response.status_code} to {method} {path}.", why=response.text[:300]
             )
         return response.json() if response.content else None
+
+    def _turned_away(self) -> AuthenticationFailed:
+        return AuthenticationFailed(
+            f"Prefect at {self.url} turned the login away.",
+            why="It has a password, and we gave another." if self.auth else "It has a password.",
+            next_step="export PREFECT_API_AUTH_STRING=USER:PASSWORD",
+        )
 
     def _response(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         try:

@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from deployments.api import PrefectApi
+from deployments.ownership import owning, unused, using
 from deployments.processes import (
     Running,
     Service,
@@ -34,11 +35,12 @@ from deployments.processes import (
 from deployments.registration import POOL, register_deployments
 from faberdb.databases import ensure_database
 from faberdb.embedded import find_server, start_server, stop_server
-from faberdb.errors import Failed, Refused
+from faberdb.errors import Failed, Refused, ServerUnreachable
 from faberdb.progress import Progress, silent
 
 DATABASE_VARIABLE = "PREFECT_API_DATABASE_CONNECTION_URL"
 AUTH_VARIABLE = "PREFECT_SERVER_API_AUTH_STRING"
+CLIENT_AUTH_VARIABLE = "PREFECT_API_AUTH_STRING"
 BEAT_S = 30  # how often a flow run says that it lives
 _START_TIMEOUT_S = 90
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -77,37 +79,78 @@ def running_stack(home: Path, progress: Progress = silent, *, shape: Shape | Non
 
     Raises:
         Refused: the shape would be open to others without a password, or something runs here already.
+        ServerUnreachable: another command runs one here that does not get ready.
+        AuthenticationFailed: it wants another password than ours.
     """
-    found = find_prefect(home)
-    if found is not None and shape is None:
-        yield Stack(api=found, ui=found.url.removesuffix("/api"), ours=False)
+    if shape is None and os.environ.get("PREFECT_API_URL"):
+        yield _theirs(_given())
         return
-    shape = shape or Shape()
-    _refuse_open_doors(shape)
-    _refuse_taken_ports(shape)
-    was_running = find_server(home) is not None
     with contextlib.ExitStack() as ended:
-        progress("starting PostgreSQL")
-        start_server(home)
-        if not was_running:
-            ended.callback(stop_server, home)
-        yield _start(home, shape, ended, progress)
+        deadline = 0.0
+        while not ended.enter_context(owning(home)):
+            if shape is not None:
+                raise _runs_already(home)
+            if ended.enter_context(using(home)) and (found := find_prefect(home)) is not None:
+                yield _theirs(found)
+                return
+            ended.close()
+            if not deadline:
+                progress("waiting for the Prefect that another command starts or ends")
+                deadline = time.monotonic() + _START_TIMEOUT_S
+            if time.monotonic() > deadline:
+                raise _never_ready(home)
+            time.sleep(0.2)
+        yield _start(home, shape or Shape(), ended, progress)
 
 
 def find_prefect(home: Path) -> PrefectApi | None:
-    """The Prefect that `PREFECT_API_URL` names, or the one that another command runs here, or None."""
-    given = os.environ.get("PREFECT_API_URL")
-    if given:
-        return PrefectApi(given.rstrip("/"), os.environ.get("PREFECT_API_AUTH_STRING", ""))
+    """The Prefect that `PREFECT_API_URL` names, or the one that another command runs here, or None.
+
+    Raises:
+        AuthenticationFailed: the one that runs here wants another password than ours.
+    """
+    if os.environ.get("PREFECT_API_URL"):
+        return _given()
     state = remembered(home)
-    if not state.api or not is_ours(state.owner):
+    if not state.ready or not is_ours(state.owner):
         return None
-    api = PrefectApi(state.api, _login())
+    api = PrefectApi(state.api, _client_login())
     return api if api.healthy() else None
 
 
+def _given() -> PrefectApi:
+    return PrefectApi(os.environ["PREFECT_API_URL"].rstrip("/"), os.environ.get(CLIENT_AUTH_VARIABLE, ""))
+
+
+def _theirs(api: PrefectApi) -> Stack:
+    return Stack(api=api, ui=api.url.removesuffix("/api"), ours=False)
+
+
+def _runs_already(home: Path) -> Refused:
+    url = remembered(home).api.removesuffix("/api")
+    return Refused(
+        f"Prefect runs here already: {url or 'another command starts it now'}.",
+        next_step="use it, or end it first: faber-db down",
+    )
+
+
+def _never_ready(home: Path) -> ServerUnreachable:
+    return ServerUnreachable(
+        f"The Prefect of process {remembered(home).owner} did not answer for {_START_TIMEOUT_S} s.",
+        next_step="faber-db doctor",
+    )
+
+
 def _start(home: Path, shape: Shape, ended: contextlib.ExitStack, progress: Progress) -> Stack:
-    end_leftovers(home)
+    _refuse_open_doors(shape)
+    with unused(home, progress):  # what a killed command left may still be used
+        end_leftovers(home)
+    _refuse_taken_ports(shape)
+    was_running = find_server(home) is not None
+    progress("starting PostgreSQL")
+    start_server(home)
+    if not was_running:
+        ended.callback(stop_server, home)
     env = _environment(home, shape)
     url = env["PREFECT_API_URL"]
     remember(home, StackState(owner=os.getpid(), api=url, supervised=shape.supervised))
@@ -133,7 +176,14 @@ def _start(home: Path, shape: Shape, ended: contextlib.ExitStack, progress: Prog
         run(_receiver(env, shape), PrefectApi(receiver).healthy)
         remember(home, replace(remembered(home), receiver=receiver))
     remember(home, replace(remembered(home), ready=True))
+    if not shape.supervised:  # faber-db down ends a supervised one whatever uses it
+        ended.callback(_await_users, home, progress)
     return stack
+
+
+def _await_users(home: Path, progress: Progress) -> None:
+    with unused(home, progress):
+        remember(home, replace(remembered(home), ready=False))
 
 
 def _server(env: dict[str, str], shape: Shape) -> Service:
@@ -159,7 +209,7 @@ def _receiver(env: dict[str, str], shape: Shape) -> Service:
 
 def _environment(home: Path, shape: Shape) -> dict[str, str]:
     port = shape.port or _free_port()
-    login = {"PREFECT_API_AUTH_STRING": _login()} if _login() else {}
+    login = {CLIENT_AUTH_VARIABLE: _login()} if _login() else {}
     project = {"FABER_DB_PROJECT": str(shape.project)} if shape.project else {}
     return {
         **os.environ,
@@ -201,8 +251,13 @@ def _database(home: Path) -> str:
 
 
 def _login() -> str:
-    """The server's one shared credential, `user:password`, for the server and its clients alike."""
+    """The one shared credential, `user:password`, of the server that we run."""
     return os.environ.get(AUTH_VARIABLE, "")
+
+
+def _client_login() -> str:
+    """What we say to the server that another command runs."""
+    return os.environ.get(CLIENT_AUTH_VARIABLE, "") or _login()
 
 
 def _refuse_open_doors(shape: Shape) -> None:

@@ -101,7 +101,7 @@ def ask_for_release(
             return _asked(target, release, waiting=False)
         if release.run != run and permission.close_expired(target, release):
             release = opening.open_release(target, plan, run=run)
-        permission.ask_approval(target, release)
+        permission.ask_approval(target, release, run)
         release = read_release(target.ledger, release.id)
         return _asked(target, release, waiting=permission.permission(target, release) is Verdict.WAITING)
 

@@ -34,14 +34,15 @@ def require_requester(requester: str, what: str) -> None:
         )
 
 
-def ask_approval(target: Target, release: Release) -> None:
-    """Write that a person was asked, once."""
-    if release.asked_at is None:
+def ask_approval(target: Target, release: Release, run: str) -> None:
+    """Write that a person was asked, and which run waits for the answer; once for each run."""
+    waits = release.run != run and permission(target, release) is Verdict.WAITING
+    if release.asked_at is None or waits:
         target.ledger.append(
             Kind.APPROVAL_ASKED,
             release=release.id,
             environment=release.environment,
-            body={"digest": release.digest, "level": release.plan.approval.value},
+            body={"digest": release.digest, "level": release.plan.approval.value, "run": run},
         )
 
 

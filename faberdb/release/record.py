@@ -47,7 +47,7 @@ class Release:
     plan: Plan
     digest: str
     requester: str
-    run: str  # the key of the Prefect run that asked for it, "" for none
+    run: str  # the key of the Prefect run that asked for it, or asked people last; "" for none
     opened_at: datetime
     asked_at: datetime | None  # when a person was first asked
     votes: tuple[Vote, ...]
@@ -131,6 +131,10 @@ def last_fingerprint(ledger: Ledger, environment: str) -> str | None:
     return str(newest.body["fingerprint"]) if newest else None
 
 
+def _names_run(entry: Entry) -> bool:
+    return entry.kind is Kind.APPROVAL_ASKED and bool(entry.body.get("run"))
+
+
 _TRANSIENT: Final = {Transient.__name__, *(kind.__name__ for kind in Transient.__subclasses__())}
 
 
@@ -154,7 +158,7 @@ def _fold(opened: Entry, entries: Sequence[Entry]) -> Release:
         plan=plan_from_json(opened.body["plan"]),
         digest=opened.body["digest"],
         requester=opened.body["requester"],
-        run=opened.body["run"],
+        run=str(next((e.body["run"] for e in reversed(entries) if _names_run(e)), opened.body["run"])),
         opened_at=opened.at,
         asked_at=next((e.at for e in entries if e.kind is Kind.APPROVAL_ASKED), None),
         votes=tuple(vote_from_json(e.body) for e in entries if e.kind is Kind.VOTE_CAST),

@@ -77,6 +77,17 @@ def test_an_approved_release_goes_on_by_itself_and_lands(shoplet: Shoplet) -> No
     assert (chain.code, "the chain is whole" in chain.out) == (0, True)
 
 
+def test_a_release_that_waits_can_be_asked_for_again_and_the_newest_run_goes_on(shoplet: Shoplet) -> None:
+    shoplet.add(GOOD)
+    first = ask(shoplet)
+    waiting = shoplet.newest().run
+    assert ask(shoplet) == first, "it is the same release"
+    assert shoplet.newest().run != waiting
+    approved = faber_db(shoplet, "approve", first, "--as", "Morgan")
+    assert "Its run goes on" in approved.out
+    assert wait_until_ended(shoplet) is Outcome.RELEASED
+
+
 def test_the_requester_cannot_approve_and_the_release_goes_on_waiting(shoplet: Shoplet) -> None:
     shoplet.add(GOOD)
     release = ask(shoplet)

@@ -261,6 +261,14 @@ def httpx_healthy(api: str) -> bool:
         return False
 
 
+def test_schedules_bring_runs(up: Up) -> None:
+    def ahead() -> str:
+        findings = faber_db(up.shoplet, "doctor", "--json").json["findings"]
+        return str(next(f["text"] for f in findings if f["subject"] == "schedules"))
+
+    until(lambda: "2 active, each with a run ahead" in ahead(), "the scheduler", patience_s=90)
+
+
 def test_doctor_says_that_all_of_it_is_well_and_what_to_type_when_it_is_not(up: Up) -> None:
     well = faber_db(up.shoplet, "doctor", "--json")
     told = {f["subject"]: f for f in well.json["findings"]}

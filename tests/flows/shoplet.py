@@ -90,7 +90,7 @@ class Shoplet:
         with open_target(self.root, "production") as target:
             plan = plan_target(target, requester="Priya")
             release = open_release(target, plan)
-            ask_approval(target, release)
+            ask_approval(target, release, release.run)
             vote = Vote(
                 digest=release.digest,
                 decision=Decision.APPROVE,

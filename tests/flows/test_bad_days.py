@@ -60,7 +60,7 @@ def test_a_release_that_nobody_answered_in_time_is_over_and_the_next_ask_is_a_ne
     shoplet.add(GOOD)
     with open_target(shoplet.root, "production") as target:
         first = open_release(target, plan_target(target, requester="Priya"), run="an earlier run")
-        ask_approval(target, first)
+        ask_approval(target, first, first.run)
     config = shoplet.root / "faber-db.toml"
     config.write_text(config.read_text() + "\n[safety.approval_timeouts]\nstandard = 0.001\n")
     forked(run_release, str(shoplet.root))

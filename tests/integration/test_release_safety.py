@@ -180,7 +180,7 @@ def test_a_no_comes_too_late_for_a_release_that_has_begun(shoplet: Shoplet, targ
 def test_nobody_can_approve_what_nobody_is_named_to_have_asked_for(shoplet: Shoplet, target: Target) -> None:
     shoplet.add(ONE)
     release = open_release(target, plan_target(target, requester=""))
-    permission.ask_approval(target, release)
+    permission.ask_approval(target, release, release.run)
     yes = Vote(digest=release.digest, decision=Decision.APPROVE, approver="whoever started it")
     with pytest.raises(NotApproved, match="Nobody is named"):
         permission.cast_vote(target, release, yes)
