@@ -132,6 +132,14 @@ def test_every_secret_is_a_file_outside_the_repository_and_none_is_a_variable() 
     assert "deployments/secrets/" in (REPOSITORY / ".gitignore").read_text().splitlines()
 
 
+def test_a_run_s_link_is_one_that_a_person_can_open() -> None:
+    """The API's own address is a name of the compose file's network; the receiver's answers are read outside."""
+    published = SERVICES["server"]["ports"][0].rsplit(":", maxsplit=1)[0]
+    assert (
+        SERVICES["receiver"]["environment"]["PREFECT_UI_URL"] == f"${{FABER_DB_UI_URL:-http://{published}}}"
+    )
+
+
 def test_the_server_asks_for_a_login_and_every_client_has_it() -> None:
     for name in OURS:
         given = {s["target"]: s["source"] for s in SERVICES[name]["secrets"]}
