@@ -167,13 +167,17 @@ class PrefectApi:
         return frozenset(str(run["deployment_id"]) for run in self._call("POST", "/flow_runs/filter", chosen))
 
     def ensure_automation(self, automation: Mapping[str, Any]) -> None:
-        """Create an automation, or replace the one of its name."""
+        """Create an automation, or replace the one of its name where it differs.
+
+        A replaced one forgets whom it watches (Prefect gives its trigger a new id): a run that died with the
+        stack, and beats no more, would never be missed.
+        """
         wanted = {"automations": {"name": {"any_": [automation["name"]]}}}
         found = self._call("POST", "/automations/filter", wanted)
-        if found:
-            self._call("PUT", f"/automations/{found[0]['id']}", {**automation, "enabled": True})
-        else:
+        if not found:
             self._call("POST", "/automations/", automation)
+        elif not _says(found[0], {**automation, "enabled": True}):
+            self._call("PUT", f"/automations/{found[0]['id']}", {**automation, "enabled": True})
 
     def automation_enabled(self, name: str) -> bool:
         """Whether there is an automation of that name, and it is not paused."""
@@ -245,3 +249,16 @@ class PrefectApi:
 
 def _parameters(deployment: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(deployment["parameter_openapi_schema"].get("properties", {}))
+
+
+def _says(found: Any, wanted: Any) -> bool:
+    """Whether what Prefect keeps is what is wanted; it adds fields, and orders what it keeps as sets."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(_says(found.get(k), v) for k, v in wanted.items())
+    if isinstance(wanted, (list, tuple)):
+        if not isinstance(found, list) or len(found) != len(wanted):
+            return False
+        if all(isinstance(w, str) for w in wanted):
+            return sorted(found) == sorted(wanted)
+        return all(_says(f, w) for f, w in zip(found, wanted, strict=True))
+    return bool(found == wanted)

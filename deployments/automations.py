@@ -1,8 +1,8 @@
 """What Prefect's server does by itself about runs that die.
 
 One automation tells a silent run from a living one: flow runs send heartbeats, and a run that stopped
-sending is marked Crashed. The other hears of every crashed run of ours and starts the recover flow, which
-asks the ledger whether its release is continued or taken back.
+sending is marked Crashed and recovered. The other hears of every crashed run of ours. Both start the recover
+flow, which asks the ledger whether its release is continued or taken back.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def register_automations(api: PrefectApi, *, beat_s: int) -> None:
         beat_s: seconds between two heartbeats of a run, as `PREFECT_FLOWS_HEARTBEAT_FREQUENCY` says.
     """
     recover = api.deployment_id("recover/faber-db")
-    for automation in (_mark_silent_runs(beat_s), _recover_crashed_runs(recover)):
+    for automation in (_mark_silent_runs(beat_s, recover), _recover_crashed_runs(recover)):
         api.ensure_automation(automation)
 
 
-def _mark_silent_runs(beat_s: int) -> dict[str, Any]:
+def _mark_silent_runs(beat_s: int, recover: str) -> dict[str, Any]:
     return {
         "name": NAMES[0],
         "description": "A worker or its machine died with the run, so nobody else says it.",
@@ -56,7 +56,10 @@ def _mark_silent_runs(beat_s: int) -> dict[str, Any]:
                 "type": "change-flow-run-state",
                 "state": "CRASHED",
                 "message": f"No heartbeat for {beat_s * _MISSED_BEATS} s: its process is gone.",
-            }
+            },
+            # Prefect 3.8 holds the event of a state back for 15 minutes when its server did not see the event
+            # of the state before, as after a restart. Recovering twice is recovering once.
+            _recovering(recover),
         ],
     }
 
@@ -74,12 +77,14 @@ def _recover_crashed_runs(deployment: str) -> dict[str, Any]:
             "threshold": 1,
             "within": 0,
         },
-        "actions": [
-            {
-                "type": "run-deployment",
-                "source": "selected",
-                "deployment_id": deployment,
-                "parameters": {"run": {"__prefect_kind": "jinja", "template": "{{ event.resource.id }}"}},
-            }
-        ],
+        "actions": [_recovering(deployment)],
+    }
+
+
+def _recovering(deployment: str) -> dict[str, Any]:
+    return {
+        "type": "run-deployment",
+        "source": "selected",
+        "deployment_id": deployment,
+        "parameters": {"run": {"__prefect_kind": "jinja", "template": "{{ event.resource.id }}"}},
     }

@@ -31,6 +31,7 @@ class DeadRun:
     flow: str
     deployment: str  # flow/deployment; ours, where the run was of none
     parameters: dict[str, Any]
+    dead: bool = True  # False: it was taken for dead, and came to an end of its own or waits for a person
 
     @property
     def project(self) -> str:
@@ -69,13 +70,15 @@ def read_dead_run(run: str) -> DeadRun:
             name = client.read_deployment(found.deployment_id).name if found.deployment_id else "faber-db"
     except (ObjectNotFound, ValueError):
         raise Refused(f"Prefect knows no run {id_!r}.", next_step="prefect flow-run ls") from None
-    return DeadRun(id=id_, flow=flow, deployment=f"{flow}/{name}", parameters=found.parameters)
+    state = found.state
+    dead = state is None or state.is_crashed() or not (state.is_final() or state.is_paused())
+    return DeadRun(id=id_, flow=flow, deployment=f"{flow}/{name}", parameters=found.parameters, dead=dead)
 
 
 @task(**IDEMPOTENT)
 def decide_recovery(project: str, dead: DeadRun) -> list[Recovery]:
     """Ask the ledger about every environment that the run was for; returns those with something to do."""
-    if dead.flow not in _RELEASING:
+    if dead.flow not in _RELEASING or not dead.dead:
         return []
     names = [dead.environment] if dead.environment else [e.name for e in load_project(project).environments]
     decided = []
