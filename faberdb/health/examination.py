@@ -1,4 +1,4 @@
-"""One bounded look at a database: every area in turn, and none that can take the others down with it."""
+"""One bounded look at a database: every check in turn, and none that can take the others down with it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,52 @@ import psycopg
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
 from faberdb.errors import FaberError, Refused, Transient
-from faberdb.health.connectivity import connectivity
-from faberdb.health.migrations import migrations
-from faberdb.health.performance import performance
-from faberdb.health.report import AREAS, CheckResult, HealthReport, HealthState, Thresholds, not_run
-from faberdb.health.structure import structure
+from faberdb.health import structure
+from faberdb.health.connectivity import latency, tls
+from faberdb.health.disk import disk_use, free_disk
+from faberdb.health.indexes import duplicate_indexes, unused_indexes
+from faberdb.health.migrations import revisions
+from faberdb.health.performance import cache_hit_ratio, connections, query_time
+from faberdb.health.replication import replication_lag, replication_slots
+from faberdb.health.report import (
+    AREAS,
+    PROJECT,
+    CheckResult,
+    HealthReport,
+    HealthState,
+    not_run,
+)
+from faberdb.health.sequences import sequences
+from faberdb.health.sessions import (
+    blocked_sessions,
+    idle_in_transaction,
+    lock_waits,
+    longest_transaction,
+)
+from faberdb.health.statements import Baseline, slow_statements, slower_statements
+from faberdb.health.thresholds import Thresholds
+from faberdb.health.vacuuming import bloat, dead_rows, never_vacuumed
+from faberdb.health.wraparound import multixact_age, transaction_id_age
 from faberdb.tools.protocol import MigrationTool
 
-_Look = Callable[[Connection], tuple[CheckResult, ...]]
+_PIPELINES = psycopg.Pipeline.is_supported()  # not with a libpq before 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Check:
+    area: str
+    name: str
+    look: Callable[[Connection], CheckResult]
+    quick: bool = True  # sent together with its time-out, in one round trip
+
+
+@dataclass(slots=True, kw_only=True)
 class _Limit:
     """When the whole look has to be over."""
 
     timeout_s: float
     began: float = field(default_factory=time.monotonic)
+    connected_ms: float = 0  # once the session is open
 
     @property
     def left_s(self) -> float:
@@ -50,6 +80,7 @@ def check_health(
     thresholds: Thresholds | None = None,
     checks: Collection[str] | None = None,
     timeout_s: float = 30,
+    baseline: Baseline | None = None,
 ) -> HealthReport:
     """Look at a database; writes nothing, and a database that is away is a finding.
 
@@ -59,47 +90,112 @@ def check_health(
             project has none.
         expected_fingerprint: of the schema as the last release left it; None where there was none.
         thresholds: from where on a figure is bad; the defaults where None.
-        checks: the areas to look at, of `AREAS`; all where None. Connecting is always judged.
+        checks: areas of `AREAS`, or names of single checks; all where None. Connecting is always judged.
         timeout_s: of the whole. Opening the session may take up to two seconds more: libpq counts so.
+        baseline: what the statements took before the last release; None where nobody noted it.
 
     Raises:
-        Refused: `checks` names an area that there is not.
+        Refused: `checks` names what there is not.
     """
-    wanted = _wanted(checks)
     limit = _Limit(timeout_s=timeout_s)
-    bounds = thresholds or Thresholds()
-    leave_out = tool.tracking_tables if tool else ()
-    looks: dict[str, _Look] = {
-        "migrations": lambda conn: migrations(conn, tool) if tool else (_no_tool(),),
-        "schema": lambda conn: structure(
-            conn, expected_fingerprint=expected_fingerprint, leave_out=leave_out
-        ),
-        "performance": lambda conn: performance(conn, bounds),
-    }
+    wanted = _wanted(
+        _catalogue(tool, expected_fingerprint, thresholds or Thresholds(), baseline, limit), checks
+    )
     results: list[CheckResult] = []
+    looked = 0
     try:
         with _session(dsn, limit) as conn:
-            connected_ms = limit.took_ms
-            looks["connectivity"] = lambda conn: connectivity(conn, bounds, connected_ms)
-            for area in wanted:
-                results += _look(conn, area, looks[area], limit)
+            limit.connected_ms = limit.took_ms
+            for check in wanted:
+                results.append(_look(conn, check, limit))
+                looked += 1
                 if conn.broken:
                     results.insert(0, _away("The session was lost", results[-1].why))
                     break
     except FaberError as error:
         results.insert(0, _away(error.what, error.why, error.next_step))
+    missed = dict.fromkeys(c.area for c in wanted[looked:])
     done = {r.area for r in results}
-    results += [not_run(area, "the database could not be asked") for area in wanted if area not in done]
+    results += [not_run(area, "the database could not be asked") for area in missed if area not in done]
     return HealthReport(database=str(dsn), results=tuple(results), took_ms=round(limit.took_ms, 1))
 
 
-def _wanted(checks: Collection[str] | None) -> tuple[str, ...]:
-    unknown = sorted(set(checks or ()) - set(AREAS))
+def _catalogue(
+    tool: MigrationTool | None,
+    expected_fingerprint: str | None,
+    thresholds: Thresholds,
+    baseline: Baseline | None,
+    limit: _Limit,
+) -> Iterator[_Check]:
+    """Every check, in the order of the report."""
+    leave_out = tool.tracking_tables if tool else ()
+
+    def judged(
+        area: str, name: str, look: Callable[[Connection, Thresholds], CheckResult], quick: bool = True
+    ) -> _Check:
+        return _Check(area=area, name=name, look=lambda conn: look(conn, thresholds), quick=quick)
+
+    def schema(name: str, look: Callable[[Connection], CheckResult], quick: bool = True) -> _Check:
+        return _Check(area="schema", name=name, look=look, quick=quick)
+
+    yield judged("connectivity", "latency", lambda c, t: latency(c, t, limit.connected_ms), quick=False)
+    yield judged("connectivity", "tls", tls)
+    yield _Check(
+        area="migrations",
+        name="revisions",
+        look=lambda conn: revisions(conn, tool) if tool else _no_tool(),
+        quick=False,
+    )
+    yield schema(
+        "fingerprint",
+        lambda conn: structure.fingerprint(conn, expected=expected_fingerprint, leave_out=leave_out),
+        quick=False,
+    )
+    yield schema("invalid indexes", structure.invalid_indexes)
+    yield schema("constraints not validated", structure.constraints_not_validated)
+    yield schema("foreign keys switched off", structure.foreign_keys_switched_off)
+    yield judged("performance", "connections", connections)
+    yield judged("performance", "longest transaction", longest_transaction)
+    yield judged("performance", "idle in transaction", idle_in_transaction)
+    yield judged("performance", "blocked sessions", blocked_sessions)
+    yield judged("performance", "lock waits", lock_waits)
+    yield judged("performance", "query time", query_time, quick=False)
+    yield judged("performance", "cache hit ratio", cache_hit_ratio)
+    yield judged("performance", "slow statements", slow_statements)
+    if baseline is not None:
+        yield judged("performance", "slower statements", lambda c, t: slower_statements(c, t, baseline))
+    yield judged("safety", "transaction id age", transaction_id_age)
+    yield judged("safety", "multixact age", multixact_age)
+    yield judged("safety", "replication lag", replication_lag)
+    yield judged("safety", "replication slots", replication_slots)
+    yield judged("safety", "sequences", sequences)
+    yield judged("safety", "disk use", disk_use)
+    yield judged("safety", "free disk", free_disk)
+    yield judged("maintenance", "dead rows", dead_rows)
+    yield judged("maintenance", "bloat", bloat)
+    yield judged("maintenance", "never vacuumed", never_vacuumed)
+    yield judged("maintenance", "unused indexes", unused_indexes)
+    yield judged("maintenance", "duplicate indexes", duplicate_indexes)
+
+
+def _wanted(catalogue: Iterator[_Check], checks: Collection[str] | None) -> list[_Check]:
+    """The checks that are named, or whose area is; `lock-waits` is `lock waits`."""
+    every = list(catalogue)
+    if checks is None:
+        return every
+    chosen = {c.strip().replace("-", " ").replace("_", " ") for c in checks}
+    unknown = sorted(chosen - {c.area for c in every} - {c.name for c in every} - {"slower statements"})
     if unknown:
         raise Refused(
-            f"There is no health check {unknown[0]!r}.", next_step=f"choose among {', '.join(AREAS)}"
+            f"There is no health check {unknown[0]!r}.",
+            why=f"Single checks are: {', '.join(c.name for c in every)}.",
+            next_step=f"choose among {', '.join((*AREAS, PROJECT))}, or name single checks",
         )
-    return tuple(a for a in AREAS if checks is None or a in checks)
+    return [c for c in every if c.area in chosen or c.name in chosen]
+
+
+def _no_tool() -> CheckResult:
+    return not_run("migrations", "the project names no migration tool", name="revisions")
 
 
 @contextlib.contextmanager
@@ -133,40 +229,38 @@ def _cut_off(conn: Connection, limit: _Limit) -> Iterator[None]:
         theirs.close()
 
 
-def _look(conn: Connection, area: str, look: _Look, limit: _Limit) -> tuple[CheckResult, ...]:
+def _look(conn: Connection, check: _Check, limit: _Limit) -> CheckResult:
     if limit.left_s <= 0:
-        return (not_run(area, f"no time was left of {limit.timeout_s:g} s"),)
+        return not_run(check.area, f"no time was left of {limit.timeout_s:g} s", name=check.name)
     try:
-        conn.execute(
-            "SELECT set_config('statement_timeout', %s, false)", (str(max(int(limit.left_s * 1000), 1)),)
-        )
-        return look(conn)
+        with conn.pipeline() if check.quick and _PIPELINES else contextlib.nullcontext():
+            conn.execute(
+                "SELECT set_config('statement_timeout', %s, false)",
+                (str(max(int(limit.left_s * 1000), 1)),),
+            )
+            return check.look(conn)
     except psycopg.errors.InsufficientPrivilege as error:
-        return (
-            _degraded(
-                area, f"The role may not see it: {_said(error)}", "GRANT pg_monitor TO the role, or SELECT"
-            ),
-        )
+        why = f"The role may not see it: {_said(error)}"
+        return _unread(check, HealthState.DEGRADED, why, "GRANT pg_monitor TO the role, or SELECT")
     except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable) as error:
-        return (_degraded(area, f"It could not be read in time: {_said(error)}", "look for locks"),)
+        why = f"It could not be read in time: {_said(error)}"
+        return _unread(check, HealthState.DEGRADED, why, "look for locks")
     except psycopg.Error as error:
-        return (_degraded(area, _said(error), "look at the server's log"),)
+        return _unread(check, HealthState.DEGRADED, _said(error), "look at the server's log")
     except FaberError as error:
         # Nothing can be said of the area while it moves; anything else is the project's own trouble.
         state = HealthState.DEGRADED if isinstance(error, Transient) else HealthState.UNHEALTHY
-        return (_unread(area, state, f"{error.what} {error.why}".strip(), error.next_step),)
+        return _unread(check, state, f"{error.what} {error.why}".strip(), error.next_step)
 
 
 def _said(error: psycopg.Error) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _degraded(area: str, why: str, next_step: str) -> CheckResult:
-    return _unread(area, HealthState.DEGRADED, why, next_step)
-
-
-def _unread(area: str, state: HealthState, why: str, next_step: str) -> CheckResult:
-    return CheckResult(area=area, name=area, state=state, figure="not read", why=why, next_step=next_step)
+def _unread(check: _Check, state: HealthState, why: str, next_step: str) -> CheckResult:
+    return CheckResult(
+        area=check.area, name=check.name, state=state, figure="not read", why=why, next_step=next_step
+    )
 
 
 def _away(what: str, why: str, next_step: str = "") -> CheckResult:
@@ -178,7 +272,3 @@ def _away(what: str, why: str, next_step: str = "") -> CheckResult:
         why=f"{what} {why}".strip(),
         next_step=next_step or "check that the server runs, then try again",
     )
-
-
-def _no_tool() -> CheckResult:
-    return not_run("migrations", "the project names no migration tool")

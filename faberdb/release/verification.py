@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from faberdb.checks import run_checks
-from faberdb.config.model import HealthSection
+from faberdb.config.health import HealthSection
 from faberdb.errors import Refused, VerificationFailed
 from faberdb.health import HealthReport, HealthState, Thresholds, check_health
 from faberdb.progress import Progress
@@ -27,19 +28,15 @@ def environment_health(
         target.dsn,
         tool=target.tool,
         expected_fingerprint=last_fingerprint(target.ledger, target.name),
-        thresholds=_thresholds(health),
+        thresholds=thresholds_of(health),
         checks=checks,
         timeout_s=timeout_s or health.timeout_seconds,
     )
 
 
-def _thresholds(health: HealthSection) -> Thresholds:
-    return Thresholds(
-        latency_degraded_ms=health.latency_warn_ms,
-        latency_unhealthy_ms=health.latency_unhealthy_ms,
-        connections_degraded=health.connections_warn_percent / 100,
-        connections_unhealthy=health.connections_unhealthy_percent / 100,
-    )
+def thresholds_of(section: HealthSection) -> Thresholds:
+    """What the configuration calls well."""
+    return Thresholds(**{f.name: getattr(section, f.name) for f in fields(Thresholds)})
 
 
 def health_before(target: Target, release: Release, *, skip: bool = False) -> dict[str, Any]:
