@@ -41,7 +41,7 @@ WITH feeds AS (
 )
 SELECT count(*), coalesce(max(percent), 0)::float, (array_agg(name ORDER BY percent DESC))[1],
   coalesce(array_agg(format('%%s at %%s %%%%', name, round(percent, 1))
-    || coalesce(format(' into %%s (%%s)', into_name, type), '') ORDER BY percent DESC)
+    || CASE WHEN into_name IS NULL THEN '' ELSE format(' into %%s (%%s)', into_name, type) END ORDER BY percent DESC)
     FILTER (WHERE percent >= %s), '{}'),
   count(DISTINCT name) FILTER (WHERE NOT readable)
 FROM used
