@@ -16,7 +16,6 @@ import pytest
 
 from faberdb.connection import Connection, connect, run
 from faberdb.dsn import Dsn
-from faberdb.embedded import start_server, stop_server
 from faberdb.health import CheckResult, HealthState, Thresholds, check_health
 from faberdb.health.connectivity import judge_tls
 from faberdb.health.disk import judge_free
@@ -24,6 +23,7 @@ from faberdb.health.performance import judge_cache
 from faberdb.health.report import StatementTime
 from faberdb.health.statements import Baseline, slowdowns, statement_times
 from faberdb.health.wraparound import judge_age
+from tests.integration.unwell import unwell_server
 
 HEALTHY, DEGRADED, UNHEALTHY, NOT_RUN = (
     HealthState.HEALTHY,
@@ -36,16 +36,8 @@ BOUNDS = Thresholds()
 
 @pytest.fixture(scope="module")
 def own_server(home: Path) -> Iterator[Dsn]:
-    """A server of this module's own, with pg_stat_statements, and where nobody vacuums."""
-    folder = home / "unwell"
-    folder.mkdir(exist_ok=True)
-    with connect(start_server(folder), purpose="test") as conn:
-        conn.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
-        conn.execute("ALTER SYSTEM SET autovacuum = off")
-        conn.execute("ALTER SYSTEM SET fsync = off")
-    stop_server(folder)
-    yield start_server(folder)
-    stop_server(folder)
+    with unwell_server(home / "unwell") as admin:
+        yield admin
 
 
 @pytest.fixture
@@ -227,7 +219,8 @@ def test_a_server_that_freezes_late_is_still_warned_at_half_of_all_ids() -> None
             "small at 91.6 %",
         ),
         (
-            "CREATE SEQUENCE wide; CREATE TABLE t (id int DEFAULT nextval('wide')); SELECT setval('wide', 2000000000)",
+            "CREATE SEQUENCE wide; CREATE TABLE t (id int DEFAULT nextval('wide'));"
+            " SELECT setval('wide', 2000000000)",
             "wide at 93.1 % into t.id (integer)",
         ),
         (
@@ -503,9 +496,7 @@ def test_a_slow_statement_is_named_without_its_values(database: Dsn) -> None:
     assert "secret" not in result.why
 
 
-def test_statements_of_others_that_the_role_may_not_see_degrade_the_check(
-    database: Dsn, nobody: Dsn
-) -> None:
+def test_statements_of_others_that_the_role_may_not_see_degrade_the_check(database: Dsn, nobody: Dsn) -> None:
     counted(database)
     execute(database, "SELECT pg_sleep(0)")
 
