@@ -239,18 +239,25 @@ def _look(conn: Connection, check: _Check, limit: _Limit) -> CheckResult:
                 (str(max(int(limit.left_s * 1000), 1)),),
             )
             return check.look(conn)
-    except psycopg.errors.InsufficientPrivilege as error:
-        why = f"The role may not see it: {_said(error)}"
-        return _unread(check, HealthState.DEGRADED, why, "GRANT pg_monitor TO the role, or SELECT")
-    except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable) as error:
-        why = f"It could not be read in time: {_said(error)}"
-        return _unread(check, HealthState.DEGRADED, why, "look for locks")
     except psycopg.Error as error:
-        return _unread(check, HealthState.DEGRADED, _said(error), "look at the server's log")
+        return _refused_by_server(check, error)
     except FaberError as error:
         # Nothing can be said of the area while it moves; anything else is the project's own trouble.
         state = HealthState.DEGRADED if isinstance(error, Transient) else HealthState.UNHEALTHY
         return _unread(check, state, f"{error.what} {error.why}".strip(), error.next_step)
+
+
+def _refused_by_server(check: _Check, error: psycopg.Error) -> CheckResult:
+    said, next_step = _said(error), "look at the server's log"
+    if isinstance(
+        error, psycopg.errors.FeatureNotSupported
+    ):  # as Aurora says of what PostgreSQL keeps in files
+        return not_run(check.area, f"the server does not tell: {said}", name=check.name, figure="not known")
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        said, next_step = f"The role may not see it: {said}", "GRANT pg_monitor TO the role, or SELECT"
+    elif isinstance(error, (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)):
+        said, next_step = f"It could not be read in time: {said}", "look for locks"
+    return _unread(check, HealthState.DEGRADED, said, next_step)
 
 
 def _said(error: psycopg.Error) -> str:

@@ -27,19 +27,19 @@ FROM pg_stat_database d CROSS JOIN (
 """
 # Expressions are compared as text: their stored trees hold positions in the statement that made them.
 _DUPLICATE = """
-SELECT format('%%s is %%s', string_agg(x.name, ', ' ORDER BY x.name) FILTER (WHERE x.place > 1),
-  min(x.name) FILTER (WHERE x.place = 1)), sum(x.octets) FILTER (WHERE x.place > 1)
+SELECT format('%%s is %%s', (SELECT string_agg(o::regclass::text, ', ') FROM unnest(g.ids[2:]) o),
+    g.ids[1]::regclass),
+  (SELECT sum(pg_relation_size(o)) FROM unnest(g.ids[2:]) o)
 FROM (
-  SELECT i.indexrelid::regclass::text AS name, pg_relation_size(i.indexrelid) AS octets, k.key,
-    row_number() OVER (PARTITION BY k.key ORDER BY i.indisprimary DESC, i.indisunique DESC, i.indisreplident DESC,
-      i.indexrelid) AS place
+  SELECT array_agg(i.indexrelid ORDER BY i.indisprimary DESC, i.indisunique DESC, i.indisreplident DESC,
+    i.indexrelid) AS ids
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  CROSS JOIN LATERAL (SELECT ROW(i.indrelid, c.relam, i.indnkeyatts, i.indkey::text, i.indclass::text,
-    i.indcollation::text, i.indoption::text, pg_get_expr(i.indexprs, i.indrelid),
-    pg_get_expr(i.indpred, i.indrelid))::text AS key) k
   WHERE i.indisvalid AND c.relkind = 'i' AND NOT c.relispartition
     AND n.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema')
-) x GROUP BY x.key HAVING count(*) > 1 ORDER BY 2 DESC
+  GROUP BY i.indrelid, c.relam, i.indnkeyatts, i.indkey::text, i.indclass::text, i.indcollation::text,
+    i.indoption::text, pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)
+  HAVING count(*) > 1
+) g ORDER BY 2 DESC
 """
 
 

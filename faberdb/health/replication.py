@@ -9,11 +9,16 @@ from faberdb.health.thresholds import Thresholds
 
 _MB = 1024 * 1024
 
-# A standby that has replayed all it received is not late, however long ago the last transaction was.
+# A standby that has replayed all it received is not late, however long ago the last transaction was; unless
+# nothing comes any more. One that replayed nothing since it started does not say when the last one was.
 _STANDBY = """
-SELECT pg_is_in_recovery(),
-  CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
-  ELSE coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) END::float
+SELECT pg_is_in_recovery(), coalesce(CASE
+    WHEN NOT pg_is_in_recovery() THEN 0
+    WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT 1 FROM pg_stat_wal_receiver) THEN 0
+    ELSE extract(epoch FROM clock_timestamp()
+      - coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time())) END, 0)::float,
+  coalesce(CASE WHEN pg_is_in_recovery()
+    THEN pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) END, 0)::float
 """
 _SENDERS = """
 SELECT format('%%s (%%s)', coalesce(nullif(application_name, ''), pid::text), coalesce(state, '?')),
@@ -36,10 +41,10 @@ ORDER BY 4 DESC, 1
 
 def replication_lag(conn: Connection, thresholds: Thresholds) -> CheckResult:
     """How far standbys are behind; on a standby, how far it is behind itself."""
-    is_standby, late = row(conn, _STANDBY)
+    is_standby, late, unreplayed = row(conn, _STANDBY)
     senders = rows(conn, _SENDERS)
     seconds = max([late, *(s[1] for s in senders)])
-    behind = max([0.0, *(s[2] for s in senders)])
+    behind = max([unreplayed, *(s[2] for s in senders)])
     late_by = thresholds.replication_lag_warn_seconds
     bad = [
         f"{who} {lag:.0f} s, {size(octets)}"

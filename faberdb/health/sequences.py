@@ -18,32 +18,32 @@ WITH feeds AS (
   SELECT d.refobjid, f.adrelid, f.adnum FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
   WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass
 ), columns AS (
-  SELECT f.seq, format('%%s.%%I', a.attrelid::regclass, a.attname) AS name, t.oid AS type,
+  SELECT f.seq, f.rel, a.attname, a.atttypid AS type,
     CASE coalesce(nullif(t.typbasetype, 0), t.oid)
       WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647 END AS ends_at
   FROM feeds f JOIN pg_attribute a ON a.attrelid = f.rel AND a.attnum = f.num AND NOT a.attisdropped
   JOIN pg_type t ON t.oid = a.atttypid
 ), counted AS (
-  SELECT s.seqrelid, s.seqincrement > 0 AS up, s.seqmin, s.seqmax, r.readable,
+  SELECT s.seqrelid AS seq, s.seqincrement > 0 AS up, s.seqmin, s.seqmax, r.readable,
     CASE WHEN r.readable AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
       THEN pg_sequence_last_value(s.seqrelid) END AS last
   FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid
   CROSS JOIN LATERAL (SELECT has_sequence_privilege(c.oid, 'USAGE, SELECT') AS readable) r
   WHERE NOT s.seqcycle AND NOT pg_is_other_temp_schema(c.relnamespace)
 ), used AS (
-  SELECT s.readable, s.seqrelid::regclass::text AS name, k.name AS into_name, format_type(k.type, NULL) AS type,
+  SELECT s.seq, s.readable, k.rel, k.attname, k.type,
     CASE WHEN s.last IS NULL THEN 0
       WHEN s.up AND s.last > 0 THEN s.last::numeric / greatest(least(s.seqmax, coalesce(k.ends_at, s.seqmax)), 1)
       WHEN NOT s.up AND s.last < 0
         THEN s.last::numeric / least(greatest(s.seqmin, coalesce(-k.ends_at - 1, s.seqmin)), -1)
       ELSE 0 END * 100 AS percent
-  FROM counted s LEFT JOIN columns k ON k.seq = s.seqrelid
+  FROM counted s LEFT JOIN columns k USING (seq)
 )
-SELECT count(*), coalesce(max(percent), 0)::float, (array_agg(name ORDER BY percent DESC))[1],
-  coalesce(array_agg(format('%%s at %%s %%%%', name, round(percent, 1))
-    || CASE WHEN into_name IS NULL THEN '' ELSE format(' into %%s (%%s)', into_name, type) END ORDER BY percent DESC)
-    FILTER (WHERE percent >= %s), '{}'),
-  count(DISTINCT name) FILTER (WHERE NOT readable)
+SELECT count(*), coalesce(max(percent), 0)::float, (array_agg(seq ORDER BY percent DESC, seq))[1]::regclass::text,
+  coalesce(array_agg(format('%%s at %%s %%%%', seq::regclass, round(percent, 1)) || CASE WHEN rel IS NULL THEN ''
+      ELSE format(' into %%s.%%I (%%s)', rel::regclass, attname, format_type(type, NULL)) END
+    ORDER BY percent DESC) FILTER (WHERE percent >= %s), '{}'),
+  count(DISTINCT seq) FILTER (WHERE NOT readable)
 FROM used
 """
 

@@ -14,16 +14,16 @@ _BEHIND = 2  # times the age at which autovacuum freezes: it does not keep up
 _IDS = """
 SELECT (array_agg(datname ORDER BY age(datfrozenxid) DESC))[1], max(age(datfrozenxid))::bigint,
   current_setting('autovacuum_freeze_max_age')::bigint,
-  (SELECT string_agg(format('%%s %%s', o.name, o.age), ', ') FROM (
-     SELECT c.oid::regclass::text AS name, age(c.relfrozenxid) AS age FROM pg_class c
+  (SELECT string_agg(format('%%s %%s', o.oid::regclass, o.age), ', ') FROM (
+     SELECT c.oid, age(c.relfrozenxid) AS age FROM pg_class c
      WHERE c.relkind IN ('r', 'm', 't') ORDER BY 2 DESC LIMIT 3) o)
 FROM pg_database
 """
 _MULTIXACTS = """
 SELECT (array_agg(datname ORDER BY mxid_age(datminmxid) DESC))[1], max(mxid_age(datminmxid))::bigint,
   current_setting('autovacuum_multixact_freeze_max_age')::bigint,
-  (SELECT string_agg(format('%%s %%s', o.name, o.age), ', ') FROM (
-     SELECT c.oid::regclass::text AS name, mxid_age(c.relminmxid) AS age FROM pg_class c
+  (SELECT string_agg(format('%%s %%s', o.oid::regclass, o.age), ', ') FROM (
+     SELECT c.oid, mxid_age(c.relminmxid) AS age FROM pg_class c
      WHERE c.relkind IN ('r', 'm', 't') ORDER BY 2 DESC LIMIT 3) o)
 FROM pg_database
 """

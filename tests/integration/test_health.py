@@ -356,6 +356,19 @@ def test_a_missing_right_degrades_one_check_and_says_so(database: Dsn, limited: 
     assert {r.state for r in others} == {HEALTHY, NOT_RUN}
 
 
+def test_statements_that_the_server_does_not_count_are_not_judged(database: Dsn) -> None:
+    with connect(database, purpose="test") as conn:
+        conn.execute("CREATE EXTENSION pg_stat_statements")  # without shared_preload_libraries
+
+    report = health(database, "performance", "safety")
+
+    result = found(report, "slow statements")
+    assert result.state is NOT_RUN
+    assert "must be loaded via" in result.why
+    assert "shared_preload_libraries" in result.next_step
+    assert report.overall is HEALTHY
+
+
 def test_a_locked_tracking_table_holds_nobody_up(database: Dsn) -> None:
     began = time.monotonic()
     with open_transaction(database, "LOCK TABLE tracking IN ACCESS EXCLUSIVE MODE"):

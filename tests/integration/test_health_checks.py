@@ -453,6 +453,28 @@ def test_an_index_that_is_being_built_is_not_broken(database: Dsn) -> None:
     assert result.state is HEALTHY
 
 
+def test_a_check_that_the_role_may_not_make_stands_alone(database: Dsn, nobody: Dsn) -> None:
+    execute(
+        database,
+        "REVOKE EXECUTE ON FUNCTION pg_is_in_recovery() FROM PUBLIC",
+        "REVOKE SELECT ON pg_stat_user_tables FROM PUBLIC",
+    )
+
+    report = check_health(nobody, tool=None, expected_fingerprint=None)
+
+    unread = {r.name: r for r in report.results if r.figure == "not read"}
+    assert set(unread) == {
+        "replication lag",
+        "replication slots",
+        "sequences",
+        "dead rows",
+        "never vacuumed",
+    }
+    assert {r.state for r in unread.values()} == {DEGRADED}
+    assert unread["dead rows"].why.startswith("The role may not see it: permission denied for view")
+    assert {r.area for r in report.results if r.state is HEALTHY} >= {"performance", "safety", "maintenance"}
+
+
 def test_the_cache_is_judged_once_enough_was_read(database: Dsn) -> None:
     assert look(database, "cache hit ratio").state is NOT_RUN
     execute(database, "CREATE TABLE t AS SELECT 1", "SELECT * FROM t")
