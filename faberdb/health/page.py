@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from faberdb.health.report import CheckResult, HealthReport, HealthState
 
-_CELL = str.maketrans({"|": "\\|", "\n": " "})
+_CELL = str.maketrans({"|": "\\|", "*": "\\*", "<": "&lt;", "\n": " "})
 _UNWELL = (HealthState.UNHEALTHY, HealthState.DEGRADED)
 
 
@@ -25,7 +25,12 @@ def health_page(environment: str, report: HealthReport, moved: Sequence[str]) ->
         rows = [(r.name, r.state.value, r.figure, r.threshold, r.why, r.next_step) for r in unwell]
         lines += _table(("check", "state", "figure", "threshold", "why it matters", "what to type"), rows)
     if moved:
-        lines += ["### Moved since the look before", "", *(f"- {line}" for line in moved), ""]
+        lines += [
+            "### Moved since the look before",
+            "",
+            *(f"- {line.translate(_CELL)}" for line in moved),
+            "",
+        ]
     lines += ["### Every figure", ""]
     lines += _table(("area", "check", "state", "figure"), (_row(r) for r in report.results))
     return "\n".join(lines)

@@ -141,7 +141,7 @@ def judge(figure: float, *, degraded: float, unhealthy: float | None = None) -> 
 
 def listed(names: Sequence[str], *, count: int | None = None) -> str:
     """The first few of `names`, and how many more of `count` there are."""
-    more = (len(names) if count is None else count) - _NAMED
+    more = (len(names) if count is None else count) - len(names[:_NAMED])
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
