@@ -44,6 +44,7 @@ from faberdb.health.vacuuming import bloat, dead_rows, never_vacuumed
 from faberdb.health.wraparound import multixact_age, transaction_id_age
 from faberdb.tools.protocol import MigrationTool
 
+_LOCK_TIMEOUT_S = 3  # one locked table must not cost the whole look
 _PIPELINES = psycopg.Pipeline.is_supported()  # not with a libpq before 14
 
 
@@ -206,11 +207,12 @@ def _session(dsn: Dsn, limit: _Limit) -> Iterator[Connection]:
             dsn,
             purpose="health",
             statement_timeout_s=limit.timeout_s,
-            lock_timeout_s=max(limit.timeout_s / 2, 0.1),
+            lock_timeout_s=min(max(limit.timeout_s / 2, 0.1), _LOCK_TIMEOUT_S),
             connect_timeout_s=bound,
         ) as conn,
         _cut_off(conn, limit),
     ):
+        conn.prepare_threshold = None  # a pooler may give the next statement to a session that knows no other
         yield conn
 
 

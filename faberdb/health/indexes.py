@@ -1,4 +1,7 @@
-"""Indexes that cost each write and serve no read: never used, or there twice."""
+"""Indexes that cost each write and serve no read: never used, or there twice.
+
+Sizes are as of the last vacuum: asking for them now would wait for whoever locks the table.
+"""
 
 from __future__ import annotations
 
@@ -9,35 +12,40 @@ from faberdb.health.thresholds import Thresholds
 
 _MB = 1024 * 1024
 
-# Left out: what enforces something (unique, exclusion, a constraint's, a replica identity's), and what lets
-# a foreign key find its rows, which scans count only when a parent goes.
+# A standby counts its own scans only. Left out: what enforces something (unique, exclusion, a constraint's, a
+# replica identity's), and what lets a foreign key find its rows, which scans count only when a parent goes.
 _UNUSED = """
-SELECT extract(epoch FROM now() - coalesce(d.stats_reset, pg_postmaster_start_time()))::float / 86400,
+SELECT CASE WHEN pg_is_in_recovery() THEN 0 ELSE
+    extract(epoch FROM now() - coalesce(d.stats_reset, pg_postmaster_start_time()))::float / 86400 END,
   coalesce(u.names, '{}'), coalesce(u.octets, 0)::float
 FROM pg_stat_database d CROSS JOIN (
-  SELECT array_agg(s.indexrelid::regclass::text ORDER BY z.octets DESC) AS names, sum(z.octets) AS octets
+  SELECT array_agg(s.indexrelid::regclass::text ORDER BY c.relpages DESC) AS names,
+    sum(c.relpages::float * current_setting('block_size')::int) AS octets
   FROM pg_stat_user_indexes s JOIN pg_index i ON i.indexrelid = s.indexrelid
   JOIN pg_class c ON c.oid = i.indexrelid AND c.relpages >= %(pages)s
-  CROSS JOIN LATERAL (SELECT pg_relation_size(i.indexrelid) AS octets) z
   WHERE s.idx_scan = 0 AND i.indisvalid AND NOT i.indisunique AND NOT i.indisexclusion AND NOT i.indisreplident
     AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.indexrelid)
     AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conrelid = i.indrelid AND k.contype = 'f'
       AND (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey)
 ) u WHERE d.datname = current_database()
 """
-# Expressions are compared as text: their stored trees hold positions in the statement that made them.
+# Expressions are compared as stored, without their positions in the statement that made them: pg_get_expr would
+# wait for whoever locks the table.
 _DUPLICATE = """
 SELECT format('%%s is %%s', (SELECT string_agg(o::regclass::text, ', ') FROM unnest(g.ids[2:]) o),
     g.ids[1]::regclass),
-  (SELECT sum(pg_relation_size(o)) FROM unnest(g.ids[2:]) o)
+  (SELECT sum(p) * current_setting('block_size')::int FROM unnest(g.pages[2:]) p)::float
 FROM (
   SELECT array_agg(i.indexrelid ORDER BY i.indisprimary DESC, i.indisunique DESC, i.indisreplident DESC,
-    i.indexrelid) AS ids
+    i.indexrelid) AS ids,
+    array_agg(c.relpages ORDER BY i.indisprimary DESC, i.indisunique DESC, i.indisreplident DESC,
+    i.indexrelid) AS pages
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE i.indisvalid AND c.relkind = 'i' AND NOT c.relispartition
     AND n.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema')
   GROUP BY i.indrelid, c.relam, i.indnkeyatts, i.indkey::text, i.indclass::text, i.indcollation::text,
-    i.indoption::text, pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)
+    i.indoption::text, regexp_replace(i.indexprs::text, ':location -?[0-9]+', '', 'g'),
+    regexp_replace(i.indpred::text, ':location -?[0-9]+', '', 'g')
   HAVING count(*) > 1
 ) g ORDER BY 2 DESC
 """

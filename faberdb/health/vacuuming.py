@@ -16,12 +16,13 @@ _DEAD = """
 SELECT relid::regclass::text, n_dead_tup, 100.0 * n_dead_tup / (n_live_tup + n_dead_tup)
 FROM pg_stat_user_tables WHERE n_dead_tup >= %s AND n_dead_tup > 0 ORDER BY 3 DESC
 """
+# A standby is vacuumed by its primary, and does not know when.
 _NEVER = """
 SELECT s.relid::regclass::text,
   concat_ws(' or ', CASE WHEN coalesce(s.last_vacuum, s.last_autovacuum) IS NULL THEN 'vacuumed' END,
     CASE WHEN coalesce(s.last_analyze, s.last_autoanalyze) IS NULL THEN 'analyzed' END)
 FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid
-WHERE greatest(s.n_live_tup, c.reltuples) >= %s
+WHERE greatest(s.n_live_tup, c.reltuples) >= %s AND NOT pg_is_in_recovery()
   AND (coalesce(s.last_vacuum, s.last_autovacuum) IS NULL OR coalesce(s.last_analyze, s.last_autoanalyze) IS NULL)
 ORDER BY s.n_live_tup DESC
 """

@@ -469,10 +469,35 @@ def test_a_check_that_the_role_may_not_make_stands_alone(database: Dsn, nobody: 
         "sequences",
         "dead rows",
         "never vacuumed",
+        "unused indexes",
     }
     assert {r.state for r in unread.values()} == {DEGRADED}
     assert unread["dead rows"].why.startswith("The role may not see it: permission denied for view")
     assert {r.area for r in report.results if r.state is HEALTHY} >= {"performance", "safety", "maintenance"}
+
+
+def test_a_locked_table_holds_no_check_up(database: Dsn) -> None:
+    execute(
+        database,
+        "CREATE TABLE orders (id int PRIMARY KEY, note text)",
+        "CREATE INDEX once ON orders (lower(note)) WHERE id > 0",
+        "CREATE INDEX twice ON orders (lower(note)) WHERE id > 0",
+        "INSERT INTO orders SELECT g, g::text FROM generate_series(1, 2000) g",
+        "ANALYZE orders",
+    )
+    with session(database) as conn:
+        conn.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
+        report = check_health(
+            database,
+            tool=None,
+            expected_fingerprint=None,
+            checks=("safety", "maintenance", "performance"),
+            thresholds=replace(BOUNDS, unused_index_days=0, unused_index_min_mb=0),
+        )
+
+    assert time.monotonic() - began < 2
+    assert "not read" not in {r.figure for r in report.results}
 
 
 def test_the_cache_is_judged_once_enough_was_read(database: Dsn) -> None:

@@ -90,6 +90,18 @@ def test_every_check_is_read(older: OlderServer) -> None:
     assert "not read" not in {r.figure for r in report.results}
 
 
+def test_an_index_that_is_there_twice_is_named(older: OlderServer) -> None:
+    with connect(older.dsn, purpose="test") as conn:
+        conn.execute("CREATE TABLE orders (note text, kind int)")
+        conn.execute("CREATE INDEX lowered ON orders (lower(note)) WHERE kind > 0")
+        conn.execute("CREATE INDEX  lowered_again ON  orders  ( lower( note ))  WHERE  kind  >  0")
+        conn.execute("CREATE INDEX other ON orders (lower(note)) WHERE kind > 1")
+        result = look(older.dsn, "duplicate indexes")
+        conn.execute("DROP TABLE orders")
+
+    assert result.why == "Every write pays twice: lowered_again is lowered"
+
+
 def test_a_session_over_the_network_is_told_by_its_cipher_or_warned_of(older: OlderServer) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
