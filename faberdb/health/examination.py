@@ -8,52 +8,22 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import psycopg
 
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
-from faberdb.errors import FaberError, Refused, Transient
-from faberdb.health import structure
-from faberdb.health.connectivity import latency, tls
-from faberdb.health.disk import disk_use, free_disk
-from faberdb.health.indexes import duplicate_indexes, unused_indexes
-from faberdb.health.migrations import revisions
-from faberdb.health.performance import cache_hit_ratio, connections, query_time
-from faberdb.health.replication import replication_lag, replication_slots
-from faberdb.health.report import (
-    AREAS,
-    PROJECT,
-    CheckResult,
-    HealthReport,
-    HealthState,
-    not_run,
-)
-from faberdb.health.sequences import sequences
-from faberdb.health.sessions import (
-    blocked_sessions,
-    idle_in_transaction,
-    lock_waits,
-    longest_transaction,
-)
-from faberdb.health.statements import Baseline, slow_statements, slower_statements
+from faberdb.errors import FaberError, Transient
+from faberdb.health.catalogue import Check, chosen, every_check
+from faberdb.health.report import CheckResult, HealthReport, HealthState, not_run
+from faberdb.health.statements import Baseline
 from faberdb.health.thresholds import Thresholds
-from faberdb.health.vacuuming import bloat, dead_rows, never_vacuumed
-from faberdb.health.wraparound import multixact_age, transaction_id_age
 from faberdb.tools.protocol import MigrationTool
 
 _LOCK_TIMEOUT_S = 3  # one locked table must not cost the whole look
 _PIPELINES = psycopg.Pipeline.is_supported()  # not with a libpq before 14
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Check:
-    area: str
-    name: str
-    look: Callable[[Connection], CheckResult]
-    quick: bool = True  # sent together with its time-out, in one round trip
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,9 +69,14 @@ def check_health(
         Refused: `checks` names what there is not.
     """
     limit = _Limit(timeout_s=timeout_s)
-    wanted = _wanted(
-        _catalogue(tool, expected_fingerprint, thresholds or Thresholds(), baseline, limit), checks
+    every = every_check(
+        tool=tool,
+        expected_fingerprint=expected_fingerprint,
+        thresholds=thresholds or Thresholds(),
+        baseline=baseline,
+        connected_ms=lambda: limit.connected_ms,
     )
+    wanted = chosen(tuple(every), checks)
     results: list[CheckResult] = []
     looked = 0
     try:
@@ -119,84 +94,6 @@ def check_health(
     done = {r.area for r in results}
     results += [not_run(area, "the database could not be asked") for area in missed if area not in done]
     return HealthReport(database=str(dsn), results=tuple(results), took_ms=round(limit.took_ms, 1))
-
-
-def _catalogue(
-    tool: MigrationTool | None,
-    expected_fingerprint: str | None,
-    thresholds: Thresholds,
-    baseline: Baseline | None,
-    limit: _Limit,
-) -> Iterator[_Check]:
-    """Every check, in the order of the report."""
-    leave_out = tool.tracking_tables if tool else ()
-
-    def judged(
-        area: str, name: str, look: Callable[[Connection, Thresholds], CheckResult], quick: bool = True
-    ) -> _Check:
-        return _Check(area=area, name=name, look=lambda conn: look(conn, thresholds), quick=quick)
-
-    def schema(name: str, look: Callable[[Connection], CheckResult], quick: bool = True) -> _Check:
-        return _Check(area="schema", name=name, look=look, quick=quick)
-
-    yield judged("connectivity", "latency", lambda c, t: latency(c, t, limit.connected_ms), quick=False)
-    yield judged("connectivity", "tls", tls)
-    yield _Check(
-        area="migrations",
-        name="revisions",
-        look=lambda conn: revisions(conn, tool) if tool else _no_tool(),
-        quick=False,
-    )
-    yield schema(
-        "fingerprint",
-        lambda conn: structure.fingerprint(conn, expected=expected_fingerprint, leave_out=leave_out),
-        quick=False,
-    )
-    yield schema("invalid indexes", structure.invalid_indexes)
-    yield schema("constraints not validated", structure.constraints_not_validated)
-    yield schema("foreign keys switched off", structure.foreign_keys_switched_off)
-    yield judged("performance", "connections", connections)
-    yield judged("performance", "longest transaction", longest_transaction)
-    yield judged("performance", "idle in transaction", idle_in_transaction)
-    yield judged("performance", "blocked sessions", blocked_sessions)
-    yield judged("performance", "lock waits", lock_waits)
-    yield judged("performance", "query time", query_time, quick=False)
-    yield judged("performance", "cache hit ratio", cache_hit_ratio)
-    yield judged("performance", "slow statements", slow_statements)
-    if baseline is not None:
-        yield judged("performance", "slower statements", lambda c, t: slower_statements(c, t, baseline))
-    yield judged("safety", "transaction id age", transaction_id_age)
-    yield judged("safety", "multixact age", multixact_age)
-    yield judged("safety", "replication lag", replication_lag)
-    yield judged("safety", "replication slots", replication_slots)
-    yield judged("safety", "sequences", sequences)
-    yield judged("safety", "disk use", disk_use)
-    yield judged("safety", "free disk", free_disk)
-    yield judged("maintenance", "dead rows", dead_rows)
-    yield judged("maintenance", "bloat", bloat)
-    yield judged("maintenance", "never vacuumed", never_vacuumed)
-    yield judged("maintenance", "unused indexes", unused_indexes)
-    yield judged("maintenance", "duplicate indexes", duplicate_indexes)
-
-
-def _wanted(catalogue: Iterator[_Check], checks: Collection[str] | None) -> list[_Check]:
-    """The checks that are named, or whose area is; `lock-waits` is `lock waits`."""
-    every = list(catalogue)
-    if checks is None:
-        return every
-    chosen = {c.strip().replace("-", " ").replace("_", " ") for c in checks}
-    unknown = sorted(chosen - {c.area for c in every} - {c.name for c in every} - {"slower statements"})
-    if unknown:
-        raise Refused(
-            f"There is no health check {unknown[0]!r}.",
-            why=f"Single checks are: {', '.join(c.name for c in every)}.",
-            next_step=f"choose among {', '.join((*AREAS, PROJECT))}, or name single checks",
-        )
-    return [c for c in every if c.area in chosen or c.name in chosen]
-
-
-def _no_tool() -> CheckResult:
-    return not_run("migrations", "the project names no migration tool", name="revisions")
 
 
 @contextlib.contextmanager
@@ -231,7 +128,7 @@ def _cut_off(conn: Connection, limit: _Limit) -> Iterator[None]:
         theirs.close()
 
 
-def _look(conn: Connection, check: _Check, limit: _Limit) -> CheckResult:
+def _look(conn: Connection, check: Check, limit: _Limit) -> CheckResult:
     if limit.left_s <= 0:
         return not_run(check.area, f"no time was left of {limit.timeout_s:g} s", name=check.name)
     try:
@@ -249,7 +146,7 @@ def _look(conn: Connection, check: _Check, limit: _Limit) -> CheckResult:
         return _unread(check, state, f"{error.what} {error.why}".strip(), error.next_step)
 
 
-def _refused_by_server(check: _Check, error: psycopg.Error) -> CheckResult:
+def _refused_by_server(check: Check, error: psycopg.Error) -> CheckResult:
     said, next_step = _said(error), "look at the server's log"
     if isinstance(
         error, psycopg.errors.FeatureNotSupported
@@ -266,7 +163,7 @@ def _said(error: psycopg.Error) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _unread(check: _Check, state: HealthState, why: str, next_step: str) -> CheckResult:
+def _unread(check: Check, state: HealthState, why: str, next_step: str) -> CheckResult:
     return CheckResult(
         area=check.area, name=check.name, state=state, figure="not read", why=why, next_step=next_step
     )

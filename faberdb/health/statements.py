@@ -67,7 +67,7 @@ def slow_statements(conn: Connection, thresholds: Thresholds) -> CheckResult:
     try:
         schema, times = _read(conn)
         if not schema:
-            return not_run(_AREA, "pg_stat_statements is not installed", name=_SLOW, figure="not known")
+            return _not_installed(_SLOW)
         return _judge_slow(conn, schema, times, thresholds)
     except (psycopg.errors.ObjectNotInPrerequisiteState, psycopg.errors.UndefinedColumn) as error:
         return _not_usable(_SLOW, error)
@@ -78,7 +78,7 @@ def slower_statements(conn: Connection, thresholds: Thresholds, baseline: Baseli
     try:
         schema, times = _read(conn)
         if not schema:
-            return not_run(_AREA, "pg_stat_statements is not installed", name=_SLOWER, figure="not known")
+            return _not_installed(_SLOWER)
         found = slowdowns(baseline.times, times, thresholds)
         texts = _texts(conn, schema, [s.queryid for s in found])
     except (psycopg.errors.ObjectNotInPrerequisiteState, psycopg.errors.UndefinedColumn) as error:
@@ -172,6 +172,16 @@ def _texts(conn: Connection, schema: str, queryids: list[int]) -> dict[int, str]
     if not queryids:
         return {}
     return dict(conn.execute(_TEXTS.format(sql.Identifier(schema)), (queryids,)).fetchall())
+
+
+def _not_installed(name: str) -> CheckResult:
+    return not_run(
+        _AREA,
+        "pg_stat_statements is not installed",
+        name=name,
+        figure="not known",
+        next_step="shared_preload_libraries = 'pg_stat_statements', a restart, CREATE EXTENSION pg_stat_statements",
+    )
 
 
 def _not_usable(name: str, error: psycopg.Error) -> CheckResult:
