@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,39 @@ def test_a_query_that_a_release_made_many_times_slower_is_said_in_its_report(
     assert "SELECT work()" in release_markdown(read_release(target.ledger, release.id))
     later = environment_health(target, checks=("slower-statements",))
     assert later.overall is HealthState.DEGRADED
+
+
+def test_a_warning_by_the_projects_own_bounds_stops_no_release(shoplet: Shoplet) -> None:
+    config = shoplet.root / "faber-db.toml"
+    config.write_text(config.read_text() + "[health]\nidle_in_transaction_warn_seconds = 0.01\n")
+    shoplet.add(SLOWER)
+    release = shoplet.approve()
+    with (
+        open_target(shoplet.root, "production") as target,
+        connect(target.dsn, purpose="other") as other,
+        other.transaction(),
+    ):
+        other.execute("SELECT 1")
+        time.sleep(0.05)
+        before = verification.health_before(target, release)
+
+    assert before["health"] == "degraded"
+    assert before["summary"].startswith(
+        "degraded: idle in transaction: 1 for up to 0 s (degraded from 0.01 s)"
+    )
+
+
+def test_ids_that_run_out_stop_a_release_before_it_begins(shoplet: Shoplet) -> None:
+    config = shoplet.root / "faber-db.toml"
+    bounds = "wraparound_warn_percent = 1e-9\nwraparound_unhealthy_percent = 1e-9\n"
+    config.write_text(config.read_text() + "[health]\n" + bounds)
+    shoplet.add(SLOWER)
+    release = shoplet.approve()
+
+    with open_target(shoplet.root, "production") as target, pytest.raises(Refused) as refusal:
+        verification.health_before(target, release)
+
+    assert refusal.value.why.startswith("unhealthy: transaction id age: ")
 
 
 def add_checks(shoplet: Shoplet) -> None:
