@@ -17,7 +17,7 @@ import psycopg
 
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
-from faberdb.errors import CommandFailed, ServerUnreachable
+from faberdb.errors import CommandFailed, ConfigInvalid, ServerUnreachable
 from faberdb.progress import Progress, silent
 from faberdb.project_commands import run_project_command
 
@@ -73,6 +73,22 @@ def check_problem(check: Check) -> str:
     if any(kind == "transaction_stmt" for kind, _ in statements):
         return "its SQL controls the transaction, which a check must leave to faber-db to roll back"
     return ""
+
+
+def runnable(checks: Sequence[Check]) -> Sequence[Check]:
+    """The same checks, once none is known to fail whatever the database holds. Opens nothing.
+
+    Raises:
+        ConfigInvalid: one could never hold, and a release would be taken back for its sake.
+    """
+    for check in checks:
+        problem = check_problem(check)
+        if problem:
+            raise ConfigInvalid(
+                f"The check {check.name!r} can never hold: {problem}.",
+                next_step="correct it in faber-db.toml, then: faber-db config check",
+            )
+    return checks
 
 
 def _noted(dsn: Dsn, check: Check, progress: Progress) -> CheckOutcome:

@@ -16,8 +16,9 @@ from tasks.watching import look_at_health, publish_health
 def health_check(project: str, environment: str = "", ref: str = "") -> dict[str, Any]:
     """Examine environments; an unhealthy one fails the run, so that automations and people hear of it.
 
-    1. Look at connectivity, revisions, the schema, performance and safety of each.
-    2. Publish what was seen.
+    1. Look at connectivity, revisions, the schema, performance, safety and maintenance of each, keep what was
+       seen, and compare it with the look before.
+    2. Publish what is not well, what moved, and every figure.
 
     Args:
         project: Folder of the application that holds faber-db.toml, or its git URL.

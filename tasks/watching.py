@@ -12,7 +12,8 @@ from prefect.events import emit_event
 from faberdb.drift import Drift, look_for_drift
 from faberdb.errors import VerificationFailed
 from faberdb.health import HealthState
-from faberdb.release.verification import environment_health
+from faberdb.health.page import health_page
+from faberdb.release.verification import environment_health, keep_look
 from tasks.policies import IDEMPOTENT, READ
 from tasks.resolving import environment_of
 
@@ -34,16 +35,15 @@ class HealthView:
 
 @task(**READ)
 def look_at_health(project: str, environment: str) -> HealthView:
-    """Examine one environment; being unwell is part of the answer."""
+    """Examine one environment, and keep what was seen; being unwell is part of the answer."""
     with environment_of(project, environment) as target:
         report = environment_health(target)
-    rows = [f"| {c.name} | {c.state.value} | {c.figure} | {c.why} {c.next_step} |" for c in report.results]
-    table = ["| check | state | figure | what it means |", "| --- | --- | --- | --- |", *rows]
+        moved = keep_look(target, report)
     return HealthView(
         environment=environment,
         state=report.overall.value,
         summary=report.summary(),
-        markdown="\n".join([f"## {environment}: {report.overall.value}", "", *table, ""]),
+        markdown=health_page(environment, report, moved),
     )
 
 

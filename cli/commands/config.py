@@ -20,12 +20,15 @@ def command() -> None:
 def check(project_dir: Path | None, as_json: bool) -> int:
     """Say what the configuration amounts to, what has no effect, and what is missing. Exit code 1 if something is."""
     from cli.output import show
+    from faberdb.checks import runnable
     from faberdb.config.coverage import keys_without_effect
     from faberdb.credentials import unset_variables
     from faberdb.project import load_project
     from faberdb.target import tool_of
 
     project = load_project(project_dir)
+    for environment in project.environments:
+        runnable(project.checks_for(environment.name))
     idle = keys_without_effect(project.config)
     unset = unset_variables(project)
     lines = [f"{project.config_path} is valid."]

@@ -115,9 +115,7 @@ def impossible_combinations(config: FaberConfig) -> Iterator[str]:
             hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(config.environments)}"
             yield f"{where} names {name!r}, which is no environment: {hint}"
     yield from _impossible_sections(config)
-    health = config.health
-    if health.latency_warn_ms > health.latency_unhealthy_ms:
-        yield "health.latency_warn_ms is above health.latency_unhealthy_ms"
+    yield from config.health.impossible_bounds()
     used = {e.connection_string_env for e in config.environments.values() if e.connection_string_env}
     if config.ledger.connection_string_env in used:
         yield "ledger.connection_string_env is an environment's variable: the ledger needs a database of its own"

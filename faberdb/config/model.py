@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from faberdb.config.health import HealthSection
 from faberdb.config.phases import FaberIntegration
 from faberdb.config.safety import SafetySection
 from faberdb.config.section import Seconds, Section
@@ -169,16 +170,6 @@ class EvaluateSection(Section):
     )
     staging: str = Field(default="", description="Released to first. Default: the last before the final one.")
     test_timeout_seconds: Seconds = Field(default=900, description="Bound on the tests.")
-
-
-class HealthSection(Section):
-    """What is called well."""
-
-    latency_warn_ms: Seconds = Field(default=100, description="Above: degraded.")
-    latency_unhealthy_ms: Seconds = Field(default=500, description="Above: unhealthy.")
-    connections_warn_percent: float = Field(default=80, gt=0, le=100, description="Above: degraded.")
-    connections_unhealthy_percent: float = Field(default=95, gt=0, le=100, description="Above: unhealthy.")
-    timeout_seconds: Seconds = Field(default=30, description="Bound on the whole look.")
 
 
 class CheckSection(Section):

@@ -1,8 +1,9 @@
-"""Health: whether a database can be reached, is what it should be, and has room."""
+"""Health: whether a database can be reached, is what it should be, has room, and is looked after."""
 
 from __future__ import annotations
 
 from faberdb.health.examination import check_health
-from faberdb.health.report import AREAS, CheckResult, HealthReport, HealthState, Thresholds
+from faberdb.health.report import AREAS, PROJECT, CheckResult, HealthReport, HealthState
+from faberdb.health.thresholds import Thresholds
 
-__all__ = ["AREAS", "CheckResult", "HealthReport", "HealthState", "Thresholds", "check_health"]
+__all__ = ["AREAS", "PROJECT", "CheckResult", "HealthReport", "HealthState", "Thresholds", "check_health"]

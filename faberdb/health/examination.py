@@ -1,4 +1,4 @@
-"""One bounded look at a database: every area in turn, and none that can take the others down with it."""
+"""One bounded look at a database: every check in turn, and none that can take the others down with it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import psycopg
 
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
-from faberdb.errors import FaberError, Refused, Transient
-from faberdb.health.connectivity import connectivity
-from faberdb.health.migrations import migrations
-from faberdb.health.performance import performance
-from faberdb.health.report import AREAS, CheckResult, HealthReport, HealthState, Thresholds, not_run
-from faberdb.health.structure import structure
+from faberdb.errors import FaberError, Transient
+from faberdb.health.catalogue import Check, chosen, every_check
+from faberdb.health.report import CheckResult, HealthReport, HealthState, not_run
+from faberdb.health.statements import Baseline
+from faberdb.health.thresholds import Thresholds
 from faberdb.tools.protocol import MigrationTool
 
-_Look = Callable[[Connection], tuple[CheckResult, ...]]
+_LOCK_TIMEOUT_S = 3  # one locked table must not cost the whole look
+_PIPELINES = psycopg.Pipeline.is_supported()  # not with a libpq before 14
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Limit:
     """When the whole look has to be over."""
 
     timeout_s: float
     began: float = field(default_factory=time.monotonic)
+    connected_ms: float = 0  # once the session is open
 
     @property
     def left_s(self) -> float:
@@ -50,6 +51,7 @@ def check_health(
     thresholds: Thresholds | None = None,
     checks: Collection[str] | None = None,
     timeout_s: float = 30,
+    baseline: Baseline | None = None,
 ) -> HealthReport:
     """Look at a database; writes nothing, and a database that is away is a finding.
 
@@ -59,47 +61,39 @@ def check_health(
             project has none.
         expected_fingerprint: of the schema as the last release left it; None where there was none.
         thresholds: from where on a figure is bad; the defaults where None.
-        checks: the areas to look at, of `AREAS`; all where None. Connecting is always judged.
+        checks: areas of `AREAS`, or names of single checks; all where None. Connecting is always judged.
         timeout_s: of the whole. Opening the session may take up to two seconds more: libpq counts so.
+        baseline: what the statements took before the last release; None where nobody noted it.
 
     Raises:
-        Refused: `checks` names an area that there is not.
+        Refused: `checks` names what there is not.
     """
-    wanted = _wanted(checks)
     limit = _Limit(timeout_s=timeout_s)
-    bounds = thresholds or Thresholds()
-    leave_out = tool.tracking_tables if tool else ()
-    looks: dict[str, _Look] = {
-        "migrations": lambda conn: migrations(conn, tool) if tool else (_no_tool(),),
-        "schema": lambda conn: structure(
-            conn, expected_fingerprint=expected_fingerprint, leave_out=leave_out
-        ),
-        "performance": lambda conn: performance(conn, bounds),
-    }
+    every = every_check(
+        tool=tool,
+        expected_fingerprint=expected_fingerprint,
+        thresholds=thresholds or Thresholds(),
+        baseline=baseline,
+        connected_ms=lambda: limit.connected_ms,
+    )
+    wanted = chosen(tuple(every), checks)
     results: list[CheckResult] = []
+    looked = 0
     try:
         with _session(dsn, limit) as conn:
-            connected_ms = limit.took_ms
-            looks["connectivity"] = lambda conn: connectivity(conn, bounds, connected_ms)
-            for area in wanted:
-                results += _look(conn, area, looks[area], limit)
+            limit.connected_ms = limit.took_ms
+            for check in wanted:
+                results.append(_look(conn, check, limit))
+                looked += 1
                 if conn.broken:
                     results.insert(0, _away("The session was lost", results[-1].why))
                     break
     except FaberError as error:
         results.insert(0, _away(error.what, error.why, error.next_step))
+    missed = dict.fromkeys(c.area for c in wanted[looked:])
     done = {r.area for r in results}
-    results += [not_run(area, "the database could not be asked") for area in wanted if area not in done]
+    results += [not_run(area, "the database could not be asked") for area in missed if area not in done]
     return HealthReport(database=str(dsn), results=tuple(results), took_ms=round(limit.took_ms, 1))
-
-
-def _wanted(checks: Collection[str] | None) -> tuple[str, ...]:
-    unknown = sorted(set(checks or ()) - set(AREAS))
-    if unknown:
-        raise Refused(
-            f"There is no health check {unknown[0]!r}.", next_step=f"choose among {', '.join(AREAS)}"
-        )
-    return tuple(a for a in AREAS if checks is None or a in checks)
 
 
 @contextlib.contextmanager
@@ -110,11 +104,12 @@ def _session(dsn: Dsn, limit: _Limit) -> Iterator[Connection]:
             dsn,
             purpose="health",
             statement_timeout_s=limit.timeout_s,
-            lock_timeout_s=max(limit.timeout_s / 2, 0.1),
+            lock_timeout_s=min(max(limit.timeout_s / 2, 0.1), _LOCK_TIMEOUT_S),
             connect_timeout_s=bound,
         ) as conn,
         _cut_off(conn, limit),
     ):
+        conn.prepare_threshold = None  # a pooler may give the next statement to a session that knows no other
         yield conn
 
 
@@ -133,40 +128,45 @@ def _cut_off(conn: Connection, limit: _Limit) -> Iterator[None]:
         theirs.close()
 
 
-def _look(conn: Connection, area: str, look: _Look, limit: _Limit) -> tuple[CheckResult, ...]:
+def _look(conn: Connection, check: Check, limit: _Limit) -> CheckResult:
     if limit.left_s <= 0:
-        return (not_run(area, f"no time was left of {limit.timeout_s:g} s"),)
+        return not_run(check.area, f"no time was left of {limit.timeout_s:g} s", name=check.name)
     try:
-        conn.execute(
-            "SELECT set_config('statement_timeout', %s, false)", (str(max(int(limit.left_s * 1000), 1)),)
-        )
-        return look(conn)
-    except psycopg.errors.InsufficientPrivilege as error:
-        return (
-            _degraded(
-                area, f"The role may not see it: {_said(error)}", "GRANT pg_monitor TO the role, or SELECT"
-            ),
-        )
-    except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable) as error:
-        return (_degraded(area, f"It could not be read in time: {_said(error)}", "look for locks"),)
+        with conn.pipeline() if check.quick and _PIPELINES else contextlib.nullcontext():
+            conn.execute(
+                "SELECT set_config('statement_timeout', %s, false)",
+                (str(max(int(limit.left_s * 1000), 1)),),
+            )
+            return check.look(conn)
     except psycopg.Error as error:
-        return (_degraded(area, _said(error), "look at the server's log"),)
+        return _refused_by_server(check, error)
     except FaberError as error:
         # Nothing can be said of the area while it moves; anything else is the project's own trouble.
         state = HealthState.DEGRADED if isinstance(error, Transient) else HealthState.UNHEALTHY
-        return (_unread(area, state, f"{error.what} {error.why}".strip(), error.next_step),)
+        return _unread(check, state, f"{error.what} {error.why}".strip(), error.next_step)
+
+
+def _refused_by_server(check: Check, error: psycopg.Error) -> CheckResult:
+    said, next_step = _said(error), "look at the server's log"
+    if isinstance(
+        error, psycopg.errors.FeatureNotSupported
+    ):  # as Aurora says of what PostgreSQL keeps in files
+        return not_run(check.area, f"the server does not tell: {said}", name=check.name, figure="not known")
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        said, next_step = f"The role may not see it: {said}", "GRANT pg_monitor TO the role, or SELECT"
+    elif isinstance(error, (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)):
+        said, next_step = f"It could not be read in time: {said}", "look for locks"
+    return _unread(check, HealthState.DEGRADED, said, next_step)
 
 
 def _said(error: psycopg.Error) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _degraded(area: str, why: str, next_step: str) -> CheckResult:
-    return _unread(area, HealthState.DEGRADED, why, next_step)
-
-
-def _unread(area: str, state: HealthState, why: str, next_step: str) -> CheckResult:
-    return CheckResult(area=area, name=area, state=state, figure="not read", why=why, next_step=next_step)
+def _unread(check: Check, state: HealthState, why: str, next_step: str) -> CheckResult:
+    return CheckResult(
+        area=check.area, name=check.name, state=state, figure="not read", why=why, next_step=next_step
+    )
 
 
 def _away(what: str, why: str, next_step: str = "") -> CheckResult:
@@ -178,7 +178,3 @@ def _away(what: str, why: str, next_step: str = "") -> CheckResult:
         why=f"{what} {why}".strip(),
         next_step=next_step or "check that the server runs, then try again",
     )
-
-
-def _no_tool() -> CheckResult:
-    return not_run("migrations", "the project names no migration tool")

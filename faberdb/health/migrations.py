@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from faberdb.connection import Connection
-from faberdb.health.report import CheckResult, HealthState
+from faberdb.health.report import CheckResult, HealthState, listed
 from faberdb.revision import Revision, Standing, TrackedRevision
 from faberdb.tools.protocol import MigrationTool
 
-_NAMED = 5  # revisions named in a finding; the rest is counted
 
-
-def migrations(conn: Connection, tool: MigrationTool) -> tuple[CheckResult, ...]:
+def revisions(conn: Connection, tool: MigrationTool) -> CheckResult:
     """The finding on the tool's revisions."""
-    return (judge_revisions(tool.revisions(), tool.tracked(conn)),)
+    return judge_revisions(tool.revisions(), tool.tracked(conn))
 
 
 def judge_revisions(revisions: Sequence[Revision], tracked: Sequence[TrackedRevision]) -> CheckResult:
@@ -56,18 +54,13 @@ def _worst(
     broken: list[str], edited: list[str], missing: list[str], pending: list[str]
 ) -> tuple[HealthState, str, str]:
     if broken:
-        return HealthState.UNHEALTHY, f"Did not end: {_listed(broken)}", "faber-db rollback ENV"
+        return HealthState.UNHEALTHY, f"Did not end: {listed(broken)}", "faber-db rollback ENV"
     if edited:
-        why = f"Their files are no longer what was applied: {_listed(edited)}"
+        why = f"Their files are no longer what was applied: {listed(edited)}"
         return HealthState.UNHEALTHY, why, "restore the files from git; changes go into a new migration"
     if missing:
-        why = f"The project lacks what was applied: {_listed(missing)}"
+        why = f"The project lacks what was applied: {listed(missing)}"
         return HealthState.UNHEALTHY, why, "check out the commit that holds them"
     if pending:
-        return HealthState.DEGRADED, f"Not applied yet: {_listed(pending)}", "faber-db plan ENV"
+        return HealthState.DEGRADED, f"Not applied yet: {listed(pending)}", "faber-db plan ENV"
     return HealthState.HEALTHY, "", ""
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

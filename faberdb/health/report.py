@@ -5,11 +5,16 @@ Refuses to know how a figure is taken.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-AREAS: Final = ("connectivity", "migrations", "schema", "performance")
+AREAS: Final = ("connectivity", "migrations", "schema", "performance", "safety", "maintenance")
+PROJECT: Final = "project"
+"""The area of the project's own checks; looked at only where it is named, since they run its programs."""
+
+_NAMED = 5  # things named in a finding; the rest is counted
 
 
 class HealthState(StrEnum):
@@ -25,20 +30,6 @@ _WORSE: Final = {state: rank for rank, state in enumerate(HealthState)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
-    """From which figure on a check is degraded or unhealthy."""
-
-    latency_degraded_ms: float = 100
-    latency_unhealthy_ms: float = 500
-    connections_degraded: float = 0.80  # of max_connections
-    connections_unhealthy: float = 0.95
-    transaction_degraded_s: float = 300
-    blocked_degraded_s: float = 5  # waiting for a lock this long counts as blocked
-    query_degraded_ms: float = 250  # of a query on the system catalogue
-    query_unhealthy_ms: float = 2000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """One check's finding."""
 
@@ -49,6 +40,8 @@ class CheckResult:
     threshold: str = ""  # what it is held against
     why: str = ""  # why it matters, or why it could not be measured; "" when healthy
     next_step: str = ""  # what to type or do; "" when healthy
+    value: float | None = None  # the figure as a number, to compare with the look before
+    bound: float | None = None  # the number from which on it is degraded
 
     def line(self) -> str:
         """The finding in one line."""
@@ -56,6 +49,14 @@ class CheckResult:
         return f"{self.name}: {self.figure or self.state.value}{bound}" + (
             f": {self.why}" if self.why else ""
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementTime:
+    """What the server counted of one statement since its statistics were reset."""
+
+    calls: int
+    total_ms: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +96,40 @@ class HealthReport:
         return "\n".join(lines)
 
 
-def not_run(area: str, why: str) -> CheckResult:
-    """An area that could not be looked at."""
-    return CheckResult(area=area, name=area, state=HealthState.NOT_RUN, figure="not run", why=why)
+def finding(
+    area: str,
+    name: str,
+    state: HealthState,
+    figure: str,
+    *,
+    threshold: str,
+    why: str,
+    next_step: str,
+    value: float | None = None,
+    bound: float | None = None,
+) -> CheckResult:
+    """A finding that says why and what to do only where it is not well."""
+    well = state is HealthState.HEALTHY
+    return CheckResult(
+        area=area,
+        name=name,
+        state=state,
+        figure=figure,
+        threshold=threshold,
+        why="" if well else why,
+        next_step="" if well else next_step,
+        value=value,
+        bound=bound,
+    )
+
+
+def not_run(
+    area: str, why: str, *, name: str = "", figure: str = "not run", next_step: str = ""
+) -> CheckResult:
+    """A check, or a whole area, that could not be looked at."""
+    return CheckResult(
+        area=area, name=name or area, state=HealthState.NOT_RUN, figure=figure, why=why, next_step=next_step
+    )
 
 
 def judge(figure: float, *, degraded: float, unhealthy: float | None = None) -> HealthState:
@@ -105,3 +137,18 @@ def judge(figure: float, *, degraded: float, unhealthy: float | None = None) -> 
     if unhealthy is not None and figure >= unhealthy:
         return HealthState.UNHEALTHY
     return HealthState.DEGRADED if figure >= degraded else HealthState.HEALTHY
+
+
+def listed(names: Sequence[str], *, count: int | None = None) -> str:
+    """The first few of `names`, and how many more of `count` there are."""
+    more = (len(names) if count is None else count) - len(names[:_NAMED])
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def size(octets: float) -> str:
+    """A number of bytes for people."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if abs(octets) < 1024:
+            return f"{octets:.0f} {unit}" if unit == "bytes" or octets >= 10 else f"{octets:.1f} {unit}"
+        octets /= 1024
+    return f"{octets:.1f} TB"

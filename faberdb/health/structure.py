@@ -6,13 +6,14 @@ from collections.abc import Collection
 
 from faberdb.catalog import read_schema
 from faberdb.connection import Connection
-from faberdb.health.report import CheckResult, HealthState
+from faberdb.health.report import CheckResult, HealthState, listed
 
-_NAMED = 5  # objects named in a finding; the rest is counted
-
+# An index that is being built is invalid too, until it is done.
 _INVALID_INDEXES = """
 SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-WHERE NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1
+WHERE NOT i.indisvalid AND c.relkind = 'i'
+  AND NOT EXISTS (SELECT 1 FROM pg_stat_progress_create_index p
+    WHERE p.datname = current_database() AND p.index_relid = i.indexrelid) ORDER BY 1
 """
 _NOT_VALIDATED = """
 SELECT quote_ident(k.conname) || ' on ' || coalesce(
@@ -29,30 +30,38 @@ WHERE t.tgisinternal AND t.tgenabled = 'D' AND k.contype = 'f' ORDER BY 1
 """
 
 
-def structure(
-    conn: Connection, *, expected_fingerprint: str | None, leave_out: Collection[str]
-) -> tuple[CheckResult, ...]:
-    """The findings on the schema; reads the catalogue only."""
-    return (
-        _fingerprint(read_schema(conn, leave_out=leave_out).fingerprint, expected_fingerprint),
-        _found(
-            "invalid indexes",
-            _names(conn, _INVALID_INDEXES),
-            why="A concurrent build failed: writes pay for the index and no query uses it",
-            next_step="DROP INDEX CONCURRENTLY it, then build it again",
-        ),
-        _found(
-            "constraints not validated",
-            _names(conn, _NOT_VALIDATED),
-            why="Old rows may break them",
-            next_step="ALTER TABLE … VALIDATE CONSTRAINT …",
-        ),
-        _found(
-            "foreign keys switched off",
-            _names(conn, _SWITCHED_OFF),
-            why="Their triggers are disabled, so nothing enforces them",
-            next_step="ALTER TABLE … ENABLE TRIGGER ALL, after looking for orphans",
-        ),
+def fingerprint(conn: Connection, *, expected: str | None, leave_out: Collection[str]) -> CheckResult:
+    """The schema against the one on record; reads the catalogue only."""
+    return _fingerprint(read_schema(conn, leave_out=leave_out).fingerprint, expected)
+
+
+def invalid_indexes(conn: Connection) -> CheckResult:
+    """Indexes that a concurrent build left behind."""
+    return _found(
+        "invalid indexes",
+        _names(conn, _INVALID_INDEXES),
+        why="A concurrent build failed: writes pay for the index and no query uses it",
+        next_step="DROP INDEX CONCURRENTLY it, then build it again",
+    )
+
+
+def constraints_not_validated(conn: Connection) -> CheckResult:
+    """Constraints that hold for new rows only."""
+    return _found(
+        "constraints not validated",
+        _names(conn, _NOT_VALIDATED),
+        why="Old rows may break them",
+        next_step="ALTER TABLE … VALIDATE CONSTRAINT …",
+    )
+
+
+def foreign_keys_switched_off(conn: Connection) -> CheckResult:
+    """Foreign keys that nothing enforces."""
+    return _found(
+        "foreign keys switched off",
+        _names(conn, _SWITCHED_OFF),
+        why="Their triggers are disabled, so nothing enforces them",
+        next_step="ALTER TABLE … ENABLE TRIGGER ALL, after looking for orphans",
     )
 
 
@@ -78,16 +87,16 @@ def _fingerprint(now: str, expected: str | None) -> CheckResult:
 
 
 def _found(name: str, names: list[str], *, why: str, next_step: str) -> CheckResult:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    listed = ": " + ", ".join(names[:_NAMED]) + more if names else ""
     return CheckResult(
         area="schema",
         name=name,
         state=HealthState.DEGRADED if names else HealthState.HEALTHY,
-        figure=f"{len(names)}{listed}",
+        figure=f"{len(names)}: {listed(names)}" if names else "0",
         threshold="none" if names else "",
         why=why if names else "",
         next_step=next_step if names else "",
+        value=len(names),
+        bound=1,
     )
 
 

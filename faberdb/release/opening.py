@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from faberdb.checks import runnable
 from faberdb.errors import BlockedByPolicy, EnvironmentBusy
 from faberdb.history import pending
 from faberdb.ledger import Kind
@@ -35,7 +36,7 @@ def plan_target(target: Target, *, change: str = "", requester: str = "", skip_b
         policy=target.environment.policy,
         revisions=revisions,
         observed=seen,
-        checks=[c.name for c in target.project.checks_for(target.name)],
+        checks=[c.name for c in runnable(target.project.checks_for(target.name))],
         skip_backup=skip_backup,
         change=change,
         requester=requester,

@@ -18,6 +18,7 @@ from faberdb.provisioning import create_environment_database
 from faberdb.release.execution import take_environment_snapshot
 from faberdb.release.record import Outcome, Release, read_release
 from faberdb.release.recovery import Course
+from faberdb.release.verification import history_of
 from faberdb.target import open_target
 from tests.flows.running import run_release
 from tests.flows.shoplet import GOOD, Shoplet
@@ -183,6 +184,8 @@ def test_an_unhealthy_environment_fails_its_run_and_no_other(shoplet: Shoplet, r
     assert "staging: unhealthy" in page
     assert "production: unhealthy" not in page
     assert "## production: " in page
+    with open_target(shoplet.root, "production") as target:
+        assert len(history_of(target).looks(9)) == 2, "each look is kept"
 
 
 def test_drift_is_told_once(shoplet: Shoplet, runs: Runs, forked: Forked) -> None:

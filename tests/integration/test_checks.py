@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from faberdb.checks import Check, CheckOutcome, check_problem, run_checks
+from faberdb.checks import Check, CheckOutcome, check_problem, run_checks, runnable
 from faberdb.connection import connect
 from faberdb.dsn import Dsn
-from faberdb.errors import DatabaseMissing, ServerUnreachable
+from faberdb.errors import ConfigInvalid, DatabaseMissing, ServerUnreachable
 
 
 def outcome(dsn: Dsn, script: str, *, timeout_s: float = 10) -> CheckOutcome:
@@ -122,6 +122,13 @@ def test_every_check_runs_and_says_so_before_and_after(fresh_database: Dsn) -> N
         "checking 'two'",
         "the check 'two' holds",
     ]
+
+
+def test_a_check_that_can_never_hold_is_refused_before_anybody_plans_with_it() -> None:
+    good = Check(name="good", sql="SELECT true")
+    assert runnable([good]) == [good]
+    with pytest.raises(ConfigInvalid, match="The check 'bad' can never hold: its SQL cannot be read"):
+        runnable([good, Check(name="bad", sql="SELEKT true")])
 
 
 def test_a_problem_is_found_without_a_database() -> None:

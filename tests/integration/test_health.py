@@ -20,7 +20,7 @@ from faberdb.catalog import read_schema
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
 from faberdb.errors import HistoryRefused, Refused
-from faberdb.health import CheckResult, HealthReport, HealthState, Thresholds, check_health
+from faberdb.health import AREAS, CheckResult, HealthReport, HealthState, Thresholds, check_health
 from faberdb.health.connectivity import judge_latency
 from faberdb.health.migrations import judge_revisions
 from faberdb.health.performance import judge_connections
@@ -108,8 +108,14 @@ def test_a_well_database_is_healthy_in_every_area(database: Dsn) -> None:
     report = health(database, expected=fingerprint(database))
 
     assert report.overall is HEALTHY, report.summary()
-    assert {r.area for r in report.results} == {"connectivity", "migrations", "schema", "performance"}
-    assert all(r.figure and not r.why and not r.next_step for r in report.results)
+    assert {r.area for r in report.results} == set(AREAS)
+    looked_at = [r for r in report.results if r.state is not NOT_RUN]
+    assert all(r.figure and not r.why and not r.next_step for r in looked_at)
+    assert {r.name for r in report.results} - {r.name for r in looked_at} == {
+        "cache hit ratio",
+        "slow statements",
+        "unused indexes",
+    }
     assert found(report, "revisions").figure == "2 applied"
     assert "checks healthy in" in report.summary()
 
@@ -118,6 +124,12 @@ def test_only_the_areas_asked_for_are_looked_at(database: Dsn) -> None:
     assert {r.area for r in health(database, "schema").results} == {"schema"}
     with pytest.raises(Refused, match="no health check 'weather'"):
         health(database, "weather")
+
+
+def test_a_single_check_is_asked_for_by_its_name(database: Dsn) -> None:
+    report = health(database, "lock-waits", "connectivity")
+
+    assert [r.name for r in report.results] == ["latency", "tls", "lock waits"]
 
 
 def test_the_report_is_json_that_people_and_programs_read(database: Dsn) -> None:
@@ -144,6 +156,8 @@ def test_a_server_that_is_away_is_unhealthy_and_the_rest_is_not_run(tmp_path: Pa
         ("migrations", NOT_RUN),
         ("schema", NOT_RUN),
         ("performance", NOT_RUN),
+        ("safety", NOT_RUN),
+        ("maintenance", NOT_RUN),
     ]
     assert "hush" not in json.dumps(report.to_json()) + report.text()
 
@@ -187,7 +201,7 @@ def test_connections_are_counted(database: Dsn) -> None:
             database,
             tool=None,
             expected_fingerprint=None,
-            thresholds=replace(Thresholds(), connections_unhealthy=2 / int(limit)),
+            thresholds=replace(Thresholds(), connections_unhealthy_percent=200 / int(limit)),
             checks=("performance",),
         )
 
@@ -225,15 +239,15 @@ def test_revisions_are_judged_by_the_worst_of_them(
 def test_a_directory_that_cannot_be_read_is_unhealthy_and_the_rest_is_looked_at(database: Dsn) -> None:
     report = check_health(database, tool=TableTool(unreadable=True), expected_fingerprint=None)
 
-    assert found(report, "migrations").state is UNHEALTHY
-    assert found(report, "migrations").next_step == "tidy it"
+    assert found(report, "revisions").state is UNHEALTHY
+    assert found(report, "revisions").next_step == "tidy it"
     assert found(report, "connections").state is HEALTHY
 
 
 def test_a_project_without_a_tool_has_no_migrations_to_judge(database: Dsn) -> None:
     report = check_health(database, tool=None, expected_fingerprint=None)
 
-    assert found(report, "migrations").state is NOT_RUN
+    assert found(report, "revisions").state is NOT_RUN
     assert report.overall is HEALTHY
 
 
@@ -281,7 +295,7 @@ def test_a_long_transaction_is_named(database: Dsn) -> None:
             database,
             tool=None,
             expected_fingerprint=None,
-            thresholds=replace(Thresholds(), transaction_degraded_s=0),
+            thresholds=replace(Thresholds(), transaction_warn_seconds=0),
             checks=("performance",),
         )
 
@@ -305,7 +319,7 @@ def test_a_blocked_session_and_its_blocker_are_named(database: Dsn) -> None:
                 database,
                 tool=None,
                 expected_fingerprint=None,
-                thresholds=replace(Thresholds(), blocked_degraded_s=0),
+                thresholds=replace(Thresholds(), blocked_warn_seconds=0),
                 checks=("performance",),
             )
             result = found(report, "blocked sessions")
@@ -330,12 +344,29 @@ def test_a_missing_right_degrades_one_check_and_says_so(database: Dsn, limited: 
     with open_transaction(database, "SELECT 1"):
         report = health(limited, expected=fingerprint(database))
 
-    assert found(report, "migrations").state is DEGRADED
-    assert "permission denied for table tracking" in found(report, "migrations").why
+    assert found(report, "revisions").state is DEGRADED
+    assert "permission denied for table tracking" in found(report, "revisions").why
     assert found(report, "longest transaction").state is DEGRADED
     assert "may not see 1 sessions" in found(report, "longest transaction").why
-    others = [r for r in report.results if r.name not in {"migrations", "longest transaction"}]
-    assert {r.state for r in others} == {HEALTHY}
+    assert "may not see 1 sessions" in found(report, "idle in transaction").why
+    assert "may not read 1 sequences" in found(report, "sequences").why
+    assert found(report, "free disk").why == "the server does not tell"
+    limited_checks = {"revisions", "longest transaction", "idle in transaction", "sequences"}
+    others = [r for r in report.results if r.name not in limited_checks]
+    assert {r.state for r in others} == {HEALTHY, NOT_RUN}
+
+
+def test_statements_that_the_server_does_not_count_are_not_judged(database: Dsn) -> None:
+    with connect(database, purpose="test") as conn:
+        conn.execute("CREATE EXTENSION pg_stat_statements")  # without shared_preload_libraries
+
+    report = health(database, "performance", "safety")
+
+    result = found(report, "slow statements")
+    assert result.state is NOT_RUN
+    assert "must be loaded via" in result.why
+    assert "shared_preload_libraries" in result.next_step
+    assert report.overall is HEALTHY
 
 
 def test_a_locked_tracking_table_holds_nobody_up(database: Dsn) -> None:
@@ -344,8 +375,8 @@ def test_a_locked_tracking_table_holds_nobody_up(database: Dsn) -> None:
         report = health(database, timeout_s=1)
 
     assert time.monotonic() - began < 2
-    assert found(report, "migrations").state is DEGRADED
-    assert "lock timeout" in found(report, "migrations").why
+    assert found(report, "revisions").state is DEGRADED
+    assert "lock timeout" in found(report, "revisions").why
     assert found(report, "connections").state is HEALTHY
 
 
