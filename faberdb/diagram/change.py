@@ -21,11 +21,12 @@ def compared(before: Schema, after: Schema) -> Picture:
     old, new = picture_of(before), picture_of(after)
     olds, news = {t.name: t for t in old.tables}, {t.name: t for t in new.tables}
     drawn = sorted(olds.keys() | news.keys())
-    carried, beside = _by_table(differences(before, after), drawn)
+    found = differences(before, after)
+    carried, beside = _by_table(found, drawn)
     tables = [_compared_table(olds.get(name), news.get(name), carried) for name in drawn]
     return Picture(
         tables=tuple(tables),
-        references=tuple(_compared_references(old.references, new.references)),
+        references=tuple(_compared_references(old, new, {d.object for d in found})),
         compared=True,
         beside=tuple(beside),
     )
@@ -104,13 +105,19 @@ def _compared_table(
 
 
 def _notes(found: Sequence[Difference]) -> Iterator[tuple[Mark, str]]:
-    """What is no column and no reference: those are drawn."""
+    """What is said in a line below the columns."""
     for difference in found:
         kind = kind_of(difference.object)
         if kind in {"table", "foreign table"}:
             yield Mark.CHANGED, "its own settings"
-        elif kind != "column" and not (difference.after or difference.before or "").startswith("FOREIGN KEY"):
+        elif kind != "column" and not _drawn_as_wire(difference):
             yield Mark(difference.kind), f"{kind} {name_parts(difference.object[len(kind) + 1 :])[-1]}"
+
+
+def _drawn_as_wire(difference: Difference) -> bool:
+    """A reference that came or went; what one does on delete is said in words."""
+    text = difference.after or difference.before or ""
+    return text.startswith("FOREIGN KEY") and difference.kind != "changed"
 
 
 def _compared_columns(
@@ -132,15 +139,15 @@ def type_text(column: Column) -> str:
     return column.type + ("?" if column.nullable else "")
 
 
-def _compared_references(old: Iterable[Reference], new: Iterable[Reference]) -> Iterable[Reference]:
-    olds, news = {r.name: r for r in old}, {r.name: r for r in new}
+def _compared_references(old: Picture, new: Picture, altered: Collection[str]) -> Iterator[Reference]:
+    olds, news = {r.name: r for r in old.references}, {r.name: r for r in new.references}
     for name in sorted(olds.keys() | news.keys()):
         if name not in news:
             yield replace(olds[name], mark=Mark.REMOVED)
         elif name not in olds:
             yield replace(news[name], mark=Mark.ADDED)
         else:
-            yield news[name] if news[name] == olds[name] else replace(news[name], mark=Mark.CHANGED)
+            yield replace(news[name], mark=Mark.CHANGED if name in altered else Mark.SAME)
 
 
 def _by_table(

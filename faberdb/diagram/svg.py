@@ -21,6 +21,7 @@ _TOP: Final = 56.0  # the heading's
 _LINE: Final = 18.0
 _ROUND: Final = 5.0
 _BESIDE: Final = 8  # lines about what no table carries
+_GLANCE: Final = 20  # tables that can still be read at a page's width
 _ARTIFACT: Final = 44_000  # characters of SVG, under 60 kB as a data: address
 _SIGN: Final = {Mark.ADDED: "+", Mark.REMOVED: "−", Mark.CHANGED: "~", Mark.SAME: ""}
 _STRONG: Final = {Mark.ADDED: "#1a7f4b", Mark.REMOVED: "#c0362c", Mark.CHANGED: "#b26a00", Mark.SAME: "#3d4b66"}
@@ -60,8 +61,10 @@ def change_svg(picture: Picture, *, title: str) -> str:
     """The picture of a change for a page, "" where nothing that a picture shows changed, or it is too large."""
     if not picture.marked:
         return ""
-    changed = only(picture, {t.name for t in picture.tables if t.mark})
-    for part, columns in ((seen_at_once(picture), 12), (seen_at_once(picture), 3), (changed, 8), (changed, 0)):
+    near, changed = seen_at_once(picture), only(picture, {t.name for t in picture.tables if t.mark})
+    for part, columns in ((near, 12), (near, 3), (changed, 12), (changed, 0)):
+        if part is near and len(near.tables) > max(_GLANCE, len(changed.tables)):
+            continue
         svg = diagram_svg(part, title=title, columns=columns, shape=1.3)
         if len(svg.encode()) <= _ARTIFACT:
             return svg
@@ -121,7 +124,7 @@ def _heading(picture: Picture, title: str, width: float) -> Iterator[str]:
     yield f'<text x="{_EDGE:g}" y="45" class="s">{facts}</text>'
     if picture.compared:
         for n, mark in enumerate((Mark.CHANGED, Mark.REMOVED, Mark.ADDED)):
-            x = width - _EDGE - (n + 1) * 84
+            x = width - _EDGE - (n + 1) * 92
             yield f'<rect x="{x:.0f}" y="35" width="12" height="12" rx="2" fill="{_STRONG[mark]}"/>'
             yield f'<text x="{x + 17:.0f}" y="45" class="s">{_SIGN[mark]} {mark.value}</text>'
 
