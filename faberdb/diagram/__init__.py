@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from faberdb.diagram.change import chosen, compared, neighbourhood, seen_at_once
 from faberdb.diagram.mermaid import diagram_mermaid
-from faberdb.diagram.model import Mark, Picture, picture_of
+from faberdb.diagram.model import picture_of
+from faberdb.diagram.parts import Mark, Picture
 from faberdb.diagram.svg import change_svg, diagram_svg, svg_image
 
 __all__ = [

@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from faberdb.catalog import Difference, Schema, differences, kind_of
-from faberdb.diagram.model import Column, Mark, Picture, Reference, Table, name_parts, picture_of, table_of
+from faberdb.diagram.model import picture_of, table_of
+from faberdb.diagram.parts import Column, Mark, Picture, Reference, Table, name_parts
 from faberdb.errors import Refused
 
 _UNSEEN: Final = frozenset({"owner of", "grants on", "comment on", "sequence"})  # no part of a picture
@@ -83,12 +84,12 @@ def chosen(picture: Picture, patterns: Iterable[str]) -> Picture:
 
 
 def _plain(table: Table, pattern: str) -> bool:
-    return fnmatchcase(f"public.{table.label}", pattern) or fnmatchcase(table.label.rsplit(".", 1)[-1], pattern)
+    return fnmatchcase(f"public.{table.label}", pattern) or fnmatchcase(
+        table.label.rsplit(".", 1)[-1], pattern
+    )
 
 
-def _compared_table(
-    old: Table | None, new: Table | None, found: Mapping[str, Sequence[Difference]]
-) -> Table:
+def _compared_table(old: Table | None, new: Table | None, found: Mapping[str, Sequence[Difference]]) -> Table:
     if old is None:
         assert new is not None
         return replace(new, mark=Mark.ADDED)

@@ -48,7 +48,7 @@ def acyclic(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> dict[str,
             right.append(chosen)
         else:
             chosen = next((n for n in rest if not into[n]), None)
-            chosen = chosen or max(rest, key=lambda n: (len(out[n]) - len(into[n])))
+            chosen = chosen or max(rest, key=lambda n: len(out[n]) - len(into[n]))
             left.append(chosen)
         rest.remove(chosen)
         for other in out.pop(chosen):

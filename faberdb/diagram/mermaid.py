@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from faberdb.diagram.model import Column, Mark, Picture, Reference, Table
+from faberdb.diagram.parts import Column, Mark, Picture, Reference, Table
 from faberdb.diagram.rows import sheet_of
 
 _NO_WORD: Final = re.compile(r"[^A-Za-z0-9_]")

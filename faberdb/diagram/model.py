@@ -1,4 +1,4 @@
-"""Tables, columns and references as a picture needs them, read from a recorded schema.
+"""Reading tables, columns and references from a recorded schema.
 
 The only module that knows how the catalogue spells a column or a constraint. Constraints and indexes are
 read with PostgreSQL's own grammar. Positions of columns are not in a schema: keys come first, then the
@@ -9,87 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from faberdb.catalog import Schema, kind_of
+from faberdb.diagram.parts import NAME_PART, Column, Picture, Reference, Table, name_parts
 from faberdb.grammar.names import relation, strings
 from faberdb.grammar.parser import NotInGrammar, parse, pb
 
-
-class Mark(StrEnum):
-    """What a change did to a part of the picture."""
-
-    SAME = ""
-    ADDED = "added"
-    REMOVED = "removed"
-    CHANGED = "changed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One column of a table."""
-
-    name: str  # as it is, not quoted
-    type: str  # shortened
-    nullable: bool
-    primary: bool = False
-    foreign: bool = False
-    mark: Mark = Mark.SAME
-    was: str = ""  # what it said before, where that is another text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
-    """A foreign key."""
-
-    name: str  # of the constraint's object, such as "constraint public.orders.orders_customer_fkey"
-    child: str
-    columns: tuple[str, ...]
-    parent: str
-    parent_columns: tuple[str, ...]
-    single: bool  # at most one row of the child for each of the parent
-    optional: bool  # a child may have no parent
-    mark: Mark = Mark.SAME
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """One table; a partition is counted at its parent."""
-
-    name: str  # qualified and quoted, as the catalogue names it
-    columns: tuple[Column, ...]
-    partitions: int = 0
-    mark: Mark = Mark.SAME
-    notes: tuple[tuple[Mark, str], ...] = ()  # what changed of it that is no column: indexes, checks, …
-
-    @property
-    def label(self) -> str:
-        """Its name for people: not quoted, and without the schema that most live in."""
-        parts = name_parts(self.name)
-        return ".".join(parts[1:] if parts[0] == "public" else parts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """What is drawn."""
-
-    tables: tuple[Table, ...]
-    references: tuple[Reference, ...]
-    compared: bool = False  # marks mean something
-    beside: tuple[tuple[Mark, str], ...] = ()  # changed objects that no table carries: enums, views, …
-    left_out: int = 0  # tables that are there and not drawn
-
-    @property
-    def marked(self) -> bool:
-        """Whether anything in it changed."""
-        return any(t.mark for t in self.tables) or bool(self.beside)
-
-
-_PART: Final = re.compile(r'"(?:[^"]|"")*"|[^."]+')
 _AFTER_TYPE: Final = (
-    "COLLATE|NOT NULL|NOT VALID|NO INHERIT|GENERATED|DEFAULT|STORAGE|COMPRESSION|STATISTICS|WITH|OPTIONS|INHERITED"
+    "COLLATE|NOT NULL|NOT VALID|NO INHERIT|GENERATED|DEFAULT|STORAGE|COMPRESSION|STATISTICS"
+    "|WITH|OPTIONS|INHERITED"
 )
 _COLUMN: Final = re.compile(
     rf'(?P<type>(?:"(?:[^"]|"")*"|(?! (?:{_AFTER_TYPE})\b).)+)'
@@ -97,7 +26,9 @@ _COLUMN: Final = re.compile(
     re.DOTALL,
 )
 # The catalogue's own words after what pg_get_constraintdef and pg_get_indexdef print.
-_SUFFIX: Final = re.compile(r"( PARTITION OF \S+)?( TABLESPACE \S+)?( STATISTICS \([^)]*\))?( CLUSTER)?( INVALID)?$")
+_SUFFIX: Final = re.compile(
+    r"( PARTITION OF \S+)?( TABLESPACE \S+)?( STATISTICS \([^)]*\))?( CLUSTER)?( INVALID)?$"
+)
 _PARTITION: Final = re.compile(r'TABLE PARTITION OF (?P<parent>(?:"(?:[^"]|"")*"|[^ "])+)')
 _SHORT: Final = (
     ("timestamp without time zone", "timestamp"),
@@ -108,11 +39,6 @@ _SHORT: Final = (
     ("double precision", "float8"),
 )
 _ZONED: Final = re.compile(r"^(timestamp|time)(\(\d\)) with time zone")
-
-
-def name_parts(name: str) -> list[str]:
-    """The parts of a dotted, quoted name, as they are."""
-    return [p[1:-1].replace('""', '"') if p.startswith('"') else p for p in _PART.findall(name)]
 
 
 def picture_of(schema: Schema) -> Picture:
@@ -132,7 +58,7 @@ def table_of(name: str, definition: str) -> str:
     if kind in {"table", "foreign table"}:
         return identity
     if kind in {"column", "constraint", "trigger", "rule", "policy"}:
-        return ".".join(_PART.findall(identity)[:-1])
+        return ".".join(NAME_PART.findall(identity)[:-1])
     if kind == "index":
         node = _statement(definition)
         return relation(node.index_stmt.relation) if node is not None else ""

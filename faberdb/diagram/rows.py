@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from faberdb.diagram.change import type_text
-from faberdb.diagram.model import Column, Mark, Picture, Table
+from faberdb.diagram.parts import Column, Mark, Picture, Table
 
 HEAD: Final = 26.0
 ROW: Final = 18.0

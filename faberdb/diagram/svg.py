@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 from xml.sax.saxutils import escape
 
 from faberdb.diagram.change import only, seen_at_once
-from faberdb.diagram.layout import Box, Layout, Wire, lay_out
-from faberdb.diagram.model import Mark, Picture, Reference
-from faberdb.diagram.rows import FOOT, HEAD, LETTER, ROW, TAG, Row, Sheet, sheet_of
+from faberdb.diagram.layout import Layout, lay_out
+from faberdb.diagram.parts import Mark, Picture, Reference
+from faberdb.diagram.rows import HEAD, ROW, TAG, Row, Sheet, sheet_of
+from faberdb.diagram.stations import Box, Wire
 
 _EDGE: Final = 24.0  # around everything
 _TOP: Final = 56.0  # the heading's
@@ -23,8 +25,13 @@ _ROUND: Final = 5.0
 _BESIDE: Final = 8  # lines about what no table carries
 _GLANCE: Final = 20  # tables that can still be read at a page's width
 _ARTIFACT: Final = 44_000  # characters of SVG, under 60 kB as a data: address
-_SIGN: Final = {Mark.ADDED: "+", Mark.REMOVED: "−", Mark.CHANGED: "~", Mark.SAME: ""}
-_STRONG: Final = {Mark.ADDED: "#1a7f4b", Mark.REMOVED: "#c0362c", Mark.CHANGED: "#b26a00", Mark.SAME: "#3d4b66"}
+_SIGN: Final = {Mark.ADDED: "+", Mark.REMOVED: "\u2212", Mark.CHANGED: "~", Mark.SAME: ""}
+_STRONG: Final = {
+    Mark.ADDED: "#1a7f4b",
+    Mark.REMOVED: "#c0362c",
+    Mark.CHANGED: "#b26a00",
+    Mark.SAME: "#3d4b66",
+}
 _PALE: Final = {Mark.ADDED: "#d6f2e1", Mark.REMOVED: "#fadcd9", Mark.CHANGED: "#fdebc8", Mark.SAME: "#fff"}
 _QUIET: Final = "#8b97ad"
 # Of the wires to one table; apart from the colours that say what changed.
@@ -32,7 +39,7 @@ _TONES: Final = ("#4f6db0", "#8a5fa8", "#2f8a96", "#a0627c", "#5b6b82", "#7a6bc4
 _STYLE: Final = (
     "text{font:11px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:#1f2937}"
     ".h{font-weight:600;font-size:12px;fill:#fff}.d{fill:#7b8698;text-anchor:end}.k{fill:#8a94a6;font-size:9px}"
-    ".m{fill:#7b8698}.a{fill:#11613a}.r{fill:#9b241b}.c{fill:#7d4a00}.r,.rd{text-decoration:line-through}"
+    ".m{fill:#7b8698}.a{fill:#11613a}.r{fill:#9b241b}.c{fill:#7d4a00}.x{text-decoration:line-through}"
     ".t{font:600 15px system-ui,sans-serif}.s{font:12px system-ui,sans-serif;fill:#4b5563}"
     ".w{fill:none;stroke-width:1.4}.b{fill:#fff;stroke-width:1.2}"
 )
@@ -165,14 +172,14 @@ def _row(row: Row, top: float, width: float, table: Mark) -> Iterator[str]:
         yield f'<rect x="1" y="{_n(top)}" width="{_n(width - 2)}" height="{ROW:g}" fill="{_PALE[row.mark]}"/>'
     tag = f"{_SIGN[row.mark]}{row.tag}"
     if tag:
-        kind = f"k {_CLASS[row.mark]}".replace(" r", "").strip()
+        kind = f"k {_CLASS[row.mark]}".strip()
         yield f'<text x="7" y="{base}" class="{kind}">{tag}</text>'
-    colour = _CLASS[row.mark] or ("" if row.column else "m")
+    struck = " x" if row.mark is Mark.REMOVED else ""
+    colour = _CLASS[row.mark] + struck or ("" if row.column else "m")
     colour = f' class="{colour}"' if colour else ""
     yield f'<text x="{TAG:g}" y="{base}"{colour}>{_text(row.text)}</text>'
     if row.detail:
-        kind = "d rd" if row.mark is Mark.REMOVED else "d"
-        yield f'<text x="{_n(width - 8)}" y="{base}" class="{kind}">{_text(row.detail)}</text>'
+        yield f'<text x="{_n(width - 8)}" y="{base}" class="d{struck}">{_text(row.detail)}</text>'
 
 
 def _line(reference: Reference, way: Sequence[tuple[float, float]], colour: str) -> Iterator[str]:
@@ -205,7 +212,7 @@ def _path(way: Sequence[tuple[float, float]]) -> str:
 def _bends(way: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Without the points at which the way goes straight on."""
     found = [way[0]]
-    for point, after in zip(way[1:], way[2:], strict=False):
+    for point, after in pairwise(way[1:]):
         level = abs(found[-1][1] - point[1]) < 0.05 and abs(point[1] - after[1]) < 0.05
         if point != found[-1] and not level:
             found.append(point)
