@@ -122,8 +122,9 @@ def test_a_rehearsal_gives_the_plan_its_picture(shoplet: Shoplet, target: Target
     shoplet.add(NOTE)
     plan = plan_target(target, change="", requester="Priya")
     assert evidence_picture(target.ledger, None) == ""
-    take_environment_snapshot(target, "rehearsed", note=silent, label="", reason="rehearsal")
-    evidence = rehearse(target, plan, "rehearsed", silent)
+    snapshot = f"rehearsed-{shoplet.name}"
+    take_environment_snapshot(target, snapshot, note=silent, label="", reason="rehearsal")
+    evidence = rehearse(target, plan, snapshot, silent)
     picture = evidence_picture(target.ledger, evidence)
     assert picture.startswith("![what the plan changes in the schema](data:image/svg+xml;base64,")
     assert len(picture) < 60_000
