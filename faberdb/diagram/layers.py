@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-_GAP: Final = 60.0  # of a space between layers, as far as the shape is guessed
+# As far as the shape is guessed: a space between layers without its tracks, a track, a lane.
+_GAP: Final = 50.0
+_TRACK: Final = 6.0
+_LANE: Final = 18.0
 _STEPS: Final = 24  # shapes that are tried
 
 
@@ -79,13 +82,35 @@ def layered(
     for step in range(_STEPS):
         bound = tallest + (total - tallest) * (step / (_STEPS - 1)) ** 2
         layers = _filled(names, pairs, sizes, bound)
-        width = sum(max(sizes[n][0] for n in layer) + _GAP for layer in layers)
-        height = max(sum(sizes[n][1] for n in layer) for layer in layers)
+        width, height = _guessed(layers, pairs, sizes)
         off = max(width / height / shape, shape * height / width) * (width * height) ** 0.25
         if best is None or off < best[0] - 1e-9:
             best = off, layers
     assert best is not None
     return best[1]
+
+
+def _guessed(
+    layers: Sequence[Sequence[str]],
+    pairs: Sequence[tuple[str, str]],
+    sizes: Mapping[str, tuple[float, float]],
+) -> tuple[float, float]:
+    """Width and height with the wires: tracks widen the space behind a layer, lanes heighten a layer."""
+    depth = {n: k for k, layer in enumerate(layers) for n in layer}
+    reach: dict[str, int] = {}
+    for a, b in pairs:
+        reach[a] = max(reach.get(a, 0), depth[b])
+    tracks, lanes = [0] * len(layers), [0] * len(layers)
+    for name, last in reach.items():
+        for k in range(depth[name], last):
+            tracks[k] += 1
+            lanes[k] += k > depth[name]
+    width = sum(max(sizes[n][0] for n in layer) + _GAP for layer in layers) + sum(tracks) * _TRACK
+    height = max(
+        sum(sizes[n][1] for n in layer) + passing * _LANE
+        for layer, passing in zip(layers, lanes, strict=True)
+    )
+    return width, height
 
 
 def _filled(

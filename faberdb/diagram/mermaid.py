@@ -48,7 +48,8 @@ def _column(column: Column) -> str:
     words = ["null"] if column.nullable else []
     if column.mark:
         words.append(f"{column.mark.value}: {column.was} before" if column.was else column.mark.value)
-    parts = [_word(column.type), _word(column.name), ", ".join(keys)]
+    type_ = _word(column.type) + ("[]" if column.type.endswith("[]") else "")
+    parts = [type_, _word(column.name), ", ".join(keys)]
     parts.append(f'"{_quoted("; ".join(words))}"' if words else "")
     return " ".join(p for p in parts if p)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -126,8 +127,11 @@ def _crossings(nodes: Sequence[Sequence[Node]]) -> int:
     total = 0
     for layer in nodes[:-1]:
         lines = sorted((n.y + own, other.y + port) for n in layer for own, other, port in n.right)
-        heads = [head for _, head in lines]
-        total += sum(a > b for k, a in enumerate(heads) for b in heads[k + 1 :])
+        above: list[float] = []
+        for _, head in lines:
+            place = bisect_right(above, head)
+            total += len(above) - place
+            above.insert(place, head)
     return total
 
 

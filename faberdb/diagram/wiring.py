@@ -14,6 +14,7 @@ from faberdb.diagram.stations import Chain, Node
 
 MARGIN: Final = 24.0  # from a box to the first track: room for the marks at a wire's ends
 _TRACK: Final = 9.0
+_PASSES: Final = 40
 _SAME: Final = 1.0  # nearer wires look like one
 
 
@@ -54,7 +55,7 @@ def bundles_of(layer: Sequence[Node]) -> dict[tuple[str, float], Bundle]:
 def tracks(bundles: list[Bundle], left: float) -> float:
     """Give every bundle its upright track between two layers; the width of the space."""
     order = sorted((b for b in bundles if not b.level), key=lambda b: (b.start, b.low))
-    for _ in range(len(order)):
+    for _ in range(min(len(order), _PASSES)):
         moved = False
         for n in range(len(order) - 1):
             a, b = order[n], order[n + 1]

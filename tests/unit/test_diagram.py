@@ -224,6 +224,7 @@ def test_mermaid_has_words_that_it_can_read() -> None:
     assert text.startswith("erDiagram\n")
     assert '    t1["customers"] {\n        bigint id PK\n' in text
     assert '        timestamptz_3 seen_at "null"\n' in diagram_mermaid(picture_of(shop()))
+    assert "        Order_Status[] status\n" in text
     assert '        integer coupon "changed: text? before"\n' in text
     assert '    t1 ||--o{ t2 : "customer_id"\n' in text
     assert '    t1 |o--o| t0 : "customerId"\n' in text
