@@ -122,8 +122,9 @@ def _traced(
         wide = tracks(list(bundles.values()), x + width) if bundles else (MARGIN if loops else 0.0)
         x += width + wide
     ways: dict[int, list[tuple[float, float]]] = {}
+    depth = {node.key: k for k, layer in enumerate(nodes) for node in layer}
     for n, chain in chains.items():
-        way = way_of(chain, edges, spaces, {node.key: k for k, layer in enumerate(nodes) for node in layer})
+        way = way_of(chain, edges, spaces, depth)
         ways[n] = way[::-1] if n in turned else way
     for n, wire in wires:
         if wire.tail == wire.head:

@@ -23,7 +23,7 @@ _TOP: Final = 56.0  # the heading's
 _LINE: Final = 18.0
 _ROUND: Final = 5.0
 _BESIDE: Final = 8  # lines about what no table carries
-_GLANCE: Final = 20  # tables that can still be read at a page's width
+_GLANCE: Final = 16  # tables that can still be read at a page's width
 _ARTIFACT: Final = 44_000  # characters of SVG, under 60 kB as a data: address
 _SIGN: Final = {Mark.ADDED: "+", Mark.REMOVED: "\u2212", Mark.CHANGED: "~", Mark.SAME: ""}
 _STRONG: Final = {
@@ -72,7 +72,7 @@ def change_svg(picture: Picture, *, title: str) -> str:
     for part, columns in ((near, 12), (near, 3), (changed, 12), (changed, 0)):
         if part is near and len(near.tables) > max(_GLANCE, len(changed.tables)):
             continue
-        svg = diagram_svg(part, title=title, columns=columns, shape=1.3)
+        svg = diagram_svg(part, title=title, columns=columns, shape=0.8)  # pages are narrow
         if len(svg.encode()) <= _ARTIFACT:
             return svg
     return ""
@@ -99,7 +99,9 @@ def _wire(reference: Reference, sheets: Mapping[str, Sheet]) -> Wire:
 
 def _drawn(picture: Picture, title: str, sheets: Mapping[str, Sheet], layout: Layout) -> Iterator[str]:
     beside = _beside(picture)
-    width = max(layout.width + 2 * _EDGE, 640.0)
+    facts = _facts(picture)
+    heading = max(len(title) * 9.2, len(facts) * 6.8 + (330 if picture.compared else 0))
+    width = max(layout.width, heading) + 2 * _EDGE
     height = _TOP + layout.height + _EDGE + len(beside) * _LINE + (10 if beside else 0)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}"'
@@ -107,7 +109,7 @@ def _drawn(picture: Picture, title: str, sheets: Mapping[str, Sheet], layout: La
         f'<rect x=".5" y=".5" width="{width - 1:.0f}" height="{height - 1:.0f}" rx="8" fill="#fbfcfe"'
         ' stroke="#cfd6e2"/>'
     )
-    yield from _heading(picture, title, width)
+    yield from _heading(picture, title, facts, width)
     yield f'<g transform="translate({_EDGE:g} {_TOP:g})">'
     lines = zip(picture.references, layout.ways, strict=True)
     tones = {name: _TONES[n % len(_TONES)] for n, name in enumerate(sheets)}
@@ -122,16 +124,18 @@ def _drawn(picture: Picture, title: str, sheets: Mapping[str, Sheet], layout: La
     yield "</svg>"
 
 
-def _heading(picture: Picture, title: str, width: float) -> Iterator[str]:
-    yield f'<text x="{_EDGE:g}" y="26" class="t">{_text(title)}</text>'
+def _facts(picture: Picture) -> str:
     tables, wires = len(picture.tables), len(picture.references)
     facts = f"{tables} table{'s' * (tables != 1)}, {wires} foreign key{'s' * (wires != 1)}"
-    facts += f"; {picture.left_out} tables not drawn" if picture.left_out else ""
-    facts += "; ? may be null"
+    return facts + (f"; {picture.left_out} not drawn" if picture.left_out else "") + "; ? may be null"
+
+
+def _heading(picture: Picture, title: str, facts: str, width: float) -> Iterator[str]:
+    yield f'<text x="{_EDGE:g}" y="26" class="t">{_text(title)}</text>'
     yield f'<text x="{_EDGE:g}" y="45" class="s">{facts}</text>'
     if picture.compared:
         for n, mark in enumerate((Mark.CHANGED, Mark.REMOVED, Mark.ADDED)):
-            x = width - _EDGE - (n + 1) * 92
+            x = width - _EDGE - (n + 1) * 100 + 12
             yield f'<rect x="{x:.0f}" y="35" width="12" height="12" rx="2" fill="{_STRONG[mark]}"/>'
             yield f'<text x="{x + 17:.0f}" y="45" class="s">{_SIGN[mark]} {mark.value}</text>'
 

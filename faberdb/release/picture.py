@@ -43,7 +43,7 @@ def picture_of_release(target: Target, release: str) -> Picture:
     record = read_release(target.ledger, release)
     if record.environment != target.name:
         raise Refused(
-            f"The release {release!r} is {record.environment}'s, not {target.name}'.",
+            f"The release {release!r} is {record.environment}'s, not {target.name}'s.",
             next_step=f"faber-db schema diagram {record.environment} --diff {release}",
         )
     left = _left(target.ledger, record)
