@@ -98,6 +98,11 @@ def architect_page(plans: Sequence[tuple[str, Plan | None, str]]) -> str:
     )
 
 
+def with_picture(markdown: str, picture: str) -> str:
+    """A plan's text with the picture of what it changes, where there is one."""
+    return _page(markdown.rstrip(), "### What it changes in the schema", picture) if picture else markdown
+
+
 def _glance(environment: str, plan: Plan | None) -> tuple[str, ...]:
     if plan is None:
         return (environment, "everything, once it is created", "-", "-", "-", "-")
@@ -159,8 +164,8 @@ def _version(number: object) -> str:
     return f"{number // 10000}.{number % 10000}" if isinstance(number, int) else str(number or "")
 
 
-def evaluate_page(evidence: Evidence | None, staging: str, tests: str) -> str:
-    """What Evaluate found."""
+def evaluate_page(evidence: Evidence | None, staging: str, tests: str, *, picture: str = "") -> str:
+    """What Evaluate found; `picture` is Markdown of what the plan changed on the copy."""
     staged = ["## Staging", _bullets(f"**{staging}** is released and healthy", f"Application tests: {tests}")]
     if evidence is None:
         return _page("# Evaluate: nothing to rehearse", *staged)
@@ -173,6 +178,8 @@ def evaluate_page(evidence: Evidence | None, staging: str, tests: str) -> str:
             f"The plan `{evidence.digest[:12]}` ran there in **{seconds:.2f} s**, and the project's checks held.",
             f"The schema came out as `{evidence.fingerprint_after[:12]}`; production has to come out the same.",
         ),
+        "## What it changed" if picture else "",
+        picture,
         "## How long each revision took on the copy",
         _table(("revision", "seconds"), [(f"`{n}`", f"{s:.3f}") for n, s in evidence.step_s]),
         *staged,

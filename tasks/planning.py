@@ -8,12 +8,13 @@ from prefect import task
 
 from faberdb.errors import DatabaseMissing, VerificationFailed
 from faberdb.framing import EnvironmentState, Framing, frame_change
-from faberdb.phase_pages import linked
+from faberdb.phase_pages import linked, with_picture
 from faberdb.plan import Plan
 from faberdb.progress import silent
 from faberdb.project import load_project
 from faberdb.release.execution import take_environment_snapshot
 from faberdb.release.opening import plan_target
+from faberdb.release.picture import evidence_picture
 from faberdb.release.rehearsal import Evidence, find_evidence, rehearse
 from faberdb.report import plan_markdown
 from faberdb.testing import run_application_tests
@@ -56,11 +57,12 @@ def make_plan(project: str, environment: str, work_item: str, requester: str) ->
             change = title_of(target.project.root, work_item)
             plan = plan_target(target, change=change, requester=requester)
             evidence = find_evidence(target, plan.digest)
+            markdown = plan_markdown(plan, evidence, change=linked(change, link_of(target.project)))
             return PlanView(
                 environment=environment,
                 digest=plan.digest,
                 steps=len(plan.steps),
-                markdown=plan_markdown(plan, evidence, change=linked(change, link_of(target.project))),
+                markdown=with_picture(markdown, evidence_picture(target.ledger, evidence)),
                 plan=plan,
             )
     except DatabaseMissing:

@@ -23,6 +23,7 @@ from faberdb.phase_pages import (
 from faberdb.phases import begin_phase, end_phase
 from faberdb.project import load_project
 from faberdb.release import undo
+from faberdb.release.picture import evidence_picture
 from faberdb.release.record import Release, read_release
 from faberdb.release.rehearsal import Evidence
 from faberdb.target import open_project_ledger
@@ -94,7 +95,9 @@ def publish_evaluation(project: str, evidence: Evidence | None, staging: str, te
         seconds = sum(s for _, s in evidence.step_s)
         rehearsed = f"rehearsed on a restored copy in {seconds:.2f} s"
     text = f"{rehearsed}\n{staging}: application tests: {tests}"
-    _publish(project, "evaluate", text, evaluate_page(evidence, staging, tests))
+    with open_project_ledger(load_project(project)) as ledger:
+        picture = evidence_picture(ledger, evidence)
+    _publish(project, "evaluate", text, evaluate_page(evidence, staging, tests, picture=picture))
     return {"rehearsed": evidence is not None, "tests": tests}
 
 

@@ -18,6 +18,12 @@ CREATE TABLE IF NOT EXISTS faber_ledger.entry (
 CREATE INDEX IF NOT EXISTS entry_release ON faber_ledger.entry (release, seq);
 CREATE INDEX IF NOT EXISTS entry_environment ON faber_ledger.entry (project, environment, kind, seq);
 
+-- Whole schemas by their fingerprint, as gzipped canonical JSON.
+CREATE TABLE IF NOT EXISTS faber_ledger.schema (
+    fingerprint text PRIMARY KEY,
+    body bytea NOT NULL
+);
+
 -- The database chains each entry itself, under a lock, so that no writer can choose its place or hash.
 CREATE OR REPLACE FUNCTION faber_ledger.chain() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$

@@ -34,7 +34,7 @@ def ensure_ledger(address: LedgerAddress) -> None:
             if known is None:
                 _create_role(conn, address)
             run(conn, "GRANT USAGE ON SCHEMA faber_ledger TO {role}", role=role)
-            run(conn, "GRANT INSERT, SELECT ON faber_ledger.entry TO {role}", role=role)
+            run(conn, "GRANT INSERT, SELECT ON faber_ledger.entry, faber_ledger.schema TO {role}", role=role)
 
 
 def _create_role(conn: Connection, address: LedgerAddress) -> None:

@@ -20,6 +20,7 @@ from faberdb.databases import drop_database, fitting_name
 from faberdb.dsn import Dsn
 from faberdb.errors import FaberError
 from faberdb.ledger import Kind
+from faberdb.ledger.schemas import keep_schema
 from faberdb.plan import Plan, plan_to_json
 from faberdb.progress import Progress
 from faberdb.snapshot.restore import restore_beside
@@ -84,12 +85,15 @@ def _run(
     try:
         with connect(copy, purpose="rehearse") as conn, flushed_together(conn):
             target.tool.ensure_tracking(conn)
+            keep_schema(target.ledger, read_schema(conn, leave_out=target.tool.tracking_tables))
             for step in plan.steps:
                 progress(f"rehearsing {step.revision}")
                 began = time.monotonic()
                 target.tool.apply(conn, on_disk[step.revision], step.budget, progress)
                 timings.append((step.revision, round(time.monotonic() - began, 3)))
-            fingerprint = read_schema(conn, leave_out=target.tool.tracking_tables).fingerprint
+            after = read_schema(conn, leave_out=target.tool.tracking_tables)
+            keep_schema(target.ledger, after)
+            fingerprint = after.fingerprint
         message = _checks_message(target, copy, progress)
     except FaberError as error:
         message = error.reason

@@ -1,0 +1,84 @@
+"""What a picture is made of: tables, their columns, what refers to what, and what a change did to each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+NAME_PART: Final = re.compile(r'"(?:[^"]|"")*"|[^."]+')
+
+
+class Mark(StrEnum):
+    """What a change did to a part of the picture."""
+
+    SAME = ""
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a table."""
+
+    name: str  # as it is, not quoted
+    type: str  # shortened
+    nullable: bool
+    primary: bool = False
+    foreign: bool = False
+    mark: Mark = Mark.SAME
+    was: str = ""  # what it said before, where that is another text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A foreign key."""
+
+    name: str  # of the constraint's object, such as "constraint public.orders.orders_customer_fkey"
+    child: str
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+    single: bool  # at most one row of the child for each of the parent
+    optional: bool  # a child may have no parent
+    mark: Mark = Mark.SAME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One table; a partition is counted at its parent."""
+
+    name: str  # qualified and quoted, as the catalogue names it
+    columns: tuple[Column, ...]
+    partitions: int = 0
+    mark: Mark = Mark.SAME
+    notes: tuple[tuple[Mark, str], ...] = ()  # what changed of it that is no column: indexes, checks, …
+
+    @property
+    def label(self) -> str:
+        """Its name for people: not quoted, and without the schema that most live in."""
+        parts = name_parts(self.name)
+        return ".".join(parts[1:] if parts[0] == "public" else parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What is drawn."""
+
+    tables: tuple[Table, ...]
+    references: tuple[Reference, ...]
+    compared: bool = False  # marks mean something
+    beside: tuple[tuple[Mark, str], ...] = ()  # changed objects that no table carries: enums, views, …
+    left_out: int = 0  # tables that are there and not drawn
+
+    @property
+    def marked(self) -> bool:
+        """Whether anything in it changed."""
+        return any(t.mark for t in self.tables) or bool(self.beside)
+
+
+def name_parts(name: str) -> list[str]:
+    """The parts of a dotted, quoted name, as they are."""
+    return [p[1:-1].replace('""', '"') if p.startswith('"') else p for p in NAME_PART.findall(name)]

@@ -1,0 +1,24 @@
+"""Whole schemas beside the ledger's entries, each once, found by the fingerprint that an entry names."""
+
+from __future__ import annotations
+
+import gzip
+
+from faberdb.catalog import Schema
+from faberdb.ledger.store import Ledger
+
+
+def keep_schema(ledger: Ledger, schema: Schema) -> None:
+    """Keep a schema; one that is kept already is not written again."""
+    ledger.conn.execute(
+        "INSERT INTO faber_ledger.schema (fingerprint, body) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        (schema.fingerprint, gzip.compress(schema.to_json().encode(), mtime=0)),
+    )
+
+
+def kept_schema(ledger: Ledger, fingerprint: str) -> Schema | None:
+    """The schema of a fingerprint, or None where it was never kept."""
+    row = ledger.conn.execute(
+        "SELECT body FROM faber_ledger.schema WHERE fingerprint = %s", (fingerprint,)
+    ).fetchone()
+    return Schema.from_json(gzip.decompress(row[0]).decode()) if row else None
