@@ -33,7 +33,8 @@ _TARGET_MS: Final = 200
 _WARM_UP: Final = 3
 _START_TIMEOUT_S: Final = 60
 _CONFIG: Final = (
-    '[project]\nname = "bench"\n[[webhooks.rules]]\nrepository = "acme/shop"\ndeployment = "bench/bench"\n'
+    '[project]\nname = "bench"\n[[webhooks.rules]]\nrepository = "acme/shop"\n'
+    'source = "https://example.com/acme/shop.git"\ndeployment = "bench/bench"\n'
 )
 
 

@@ -56,6 +56,7 @@ def connect(
                 **_KEEPALIVE,
                 connect_timeout=str(connect_timeout_s),
                 application_name=_application_name(purpose),
+                client_encoding="UTF8",  # else PGCLIENTENCODING, or a database in SQL_ASCII, gives bytes
             ),
             autocommit=True,
         )

@@ -42,7 +42,7 @@ def seed_environment(target: Target, progress: Progress) -> dict[str, Any]:
             what="the seed command",
         )
     # A seed may grant and create; what it leaves is what the environment is meant to be.
-    facts = {"seeded": config.sql or "by command", "fingerprint": target.fingerprint()}
+    facts = {"seeded": config.sql or "by command", "fingerprint": target.record_schema()}
     target.ledger.append(Kind.ENVIRONMENT_SEEDED, release="", environment=target.name, body=facts)
     return facts
 

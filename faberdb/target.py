@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from faberdb.catalog import read_schema
+from faberdb.catalog import Schema, read_schema
 from faberdb.connection import connect
 from faberdb.credentials import ledger_dsn, resolve_dsn
 from faberdb.dsn import Dsn
 from faberdb.embedded import start_server
 from faberdb.given import NOTHING_GIVEN, Given
 from faberdb.ledger import Ledger, open_ledger
+from faberdb.ledger.schemas import keep_schema
 from faberdb.policy import tightened
 from faberdb.project import Environment, Project, load_project
 from faberdb.snapshot.store import LocalStore, SnapshotStore
@@ -37,10 +38,20 @@ class Target:
         """The environment's name."""
         return self.environment.name
 
+    def schema(self) -> Schema:
+        """The database's schema now, the tool's own tables left out."""
+        with connect(self.dsn, purpose="schema") as conn:
+            return read_schema(conn, leave_out=self.tool.tracking_tables)
+
     def fingerprint(self) -> str:
-        """Of the database's schema now, the tool's own tables left out."""
-        with connect(self.dsn, purpose="fingerprint") as conn:
-            return read_schema(conn, leave_out=self.tool.tracking_tables).fingerprint
+        """Of the database's schema now."""
+        return self.schema().fingerprint
+
+    def record_schema(self) -> str:
+        """Keep the database's schema, so that it can be compared with later; its fingerprint."""
+        schema = self.schema()
+        keep_schema(self.ledger, schema)
+        return schema.fingerprint
 
 
 def tool_of(project: Project, dsn: Dsn | None = None) -> MigrationTool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from faberdb.config.section import Seconds, Section
 
@@ -31,7 +31,9 @@ class WebhookRule(Section):
         "Default: the migrations' folder.",
     )
     source: str = Field(
-        default="", description="Git URL that workers fetch the code from. Default: the project's own folder."
+        default="",
+        description="Git URL that workers fetch the delivery's commit from. Only a generic sender's event that "
+        "names no commit goes without: then the project's own folder is taken as it is.",
     )
     deployment: str = Field(
         default="pipeline/faber-db", pattern=r"^[^/]+/[^/]+$", description="What is run, as flow/deployment."
@@ -47,6 +49,12 @@ class WebhookRule(Section):
         if taken:
             raise ValueError(f"the delivery decides {', '.join(taken)}")
         return value
+
+    @model_validator(mode="after")
+    def _says_where_the_commit_is(self) -> WebhookRule:
+        if self.event in {"push", "pull_request"} and not self.source:
+            raise ValueError(f"a {self.event} needs `source`, the git URL that its commit is fetched from")
+        return self
 
     @property
     def source_has_login(self) -> bool:

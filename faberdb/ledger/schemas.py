@@ -9,11 +9,18 @@ from faberdb.ledger.store import Ledger
 
 
 def keep_schema(ledger: Ledger, schema: Schema) -> None:
-    """Keep a schema; one that is kept already is not written again."""
-    ledger.conn.execute(
-        "INSERT INTO faber_ledger.schema (fingerprint, body) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-        (schema.fingerprint, gzip.compress(schema.to_json().encode(), mtime=0)),
-    )
+    """Keep a schema; one that is kept already is not sent again."""
+    if not has_schema(ledger, schema.fingerprint):
+        ledger.conn.execute(
+            "INSERT INTO faber_ledger.schema (fingerprint, body) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            (schema.fingerprint, gzip.compress(schema.to_json().encode(), mtime=0)),
+        )
+
+
+def has_schema(ledger: Ledger, fingerprint: str) -> bool:
+    """Whether the schema of a fingerprint is kept."""
+    found = ledger.conn.execute("SELECT FROM faber_ledger.schema WHERE fingerprint = %s", (fingerprint,))
+    return found.rowcount > 0
 
 
 def kept_schema(ledger: Ledger, fingerprint: str) -> Schema | None:

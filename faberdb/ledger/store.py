@@ -130,7 +130,9 @@ def open_ledger(address: LedgerAddress, *, project: str) -> Iterator[Ledger]:
 def _enter(stack: contextlib.ExitStack, address: LedgerAddress) -> Connection:
     conn = stack.enter_context(connect(address.runs_as, purpose="ledger", statement_timeout_s=60))
     try:
-        conn.execute("SELECT 1 FROM faber_ledger.entry LIMIT 1")
+        conn.execute(
+            "SELECT (SELECT 1 FROM faber_ledger.entry LIMIT 1), (SELECT 1 FROM faber_ledger.schema LIMIT 1)"
+        )
     except psycopg.errors.InsufficientPrivilege as error:
         raise Refused(
             f"The role {address.runs_as.user!r} may not read the ledger.",

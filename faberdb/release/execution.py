@@ -10,6 +10,7 @@ from faberdb.connection import connect, flushed_together
 from faberdb.errors import PlanStale, Refused, SnapshotUnusable, VerificationFailed
 from faberdb.history import read_history
 from faberdb.ledger import Kind
+from faberdb.ledger.schemas import has_schema
 from faberdb.plan import Plan
 from faberdb.progress import Progress
 from faberdb.release.journal import Journal
@@ -57,6 +58,8 @@ def check_plan(target: Target, release: Release) -> dict[str, Any]:
                 why=what_moved(release.plan, now),
                 next_step=f"faber-db plan {release.environment}, and have the new plan approved",
             )
+        if not has_schema(target.ledger, now.fingerprint):
+            target.record_schema()
         return {"digest": now.digest}
 
     return journal_of(target, release).ensure("check plan", look)
@@ -225,7 +228,7 @@ def verify_revisions(target: Target, release: Release) -> dict[str, Any]:
     def look(progress: Progress) -> Mapping[str, Any]:
         with connect(target.dsn, purpose=f"verify {release.id}") as conn:
             history = read_history(target.tool.revisions(), target.tool.tracked(conn))
-        fingerprint = target.fingerprint()
+        fingerprint = target.record_schema()
         left = [s.revision for s in release.plan.steps if s.revision not in history.applied_names]
         if left:
             raise VerificationFailed(f"Revisions are not applied after the release: {', '.join(left)}.")

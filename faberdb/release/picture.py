@@ -5,8 +5,7 @@ Reads the ledger and, at most, the live schema. Refuses to know how anything is 
 
 from __future__ import annotations
 
-from faberdb.catalog import Schema, read_schema
-from faberdb.connection import connect
+from faberdb.catalog import Schema
 from faberdb.diagram import Picture, change_svg, compared, svg_image
 from faberdb.errors import DatabaseMissing, Refused
 from faberdb.ledger import Kind, Ledger
@@ -23,8 +22,7 @@ def live_schema(target: Target) -> Schema:
         DatabaseMissing: there is no database yet.
     """
     try:
-        with connect(target.dsn, purpose="diagram") as conn:
-            return read_schema(conn, leave_out=target.tool.tracking_tables)
+        return target.schema()
     except DatabaseMissing as error:
         raise DatabaseMissing(
             f"{target.name} has no database yet.",

@@ -87,7 +87,7 @@ def test_any_ci_tells_the_receiver_about_a_push(
     stack: Stack, shoplet: Shoplet, commit: str, tmp_path: Path
 ) -> None:
     config = shoplet.root / "faber-db.toml"
-    rule = '\n[[webhooks.rules]]\nrepository = "acme/shop"\nbranches = ["none"]\n'
+    rule = '\n[[webhooks.rules]]\nrepository = "acme/shop"\nsource = "x"\nbranches = ["none"]\n'
     config.write_text(config.read_text() + rule)
     given = {"REPOSITORY": "acme/shop", "COMMIT": commit, "REQUESTER": "Priya", "DELIVERY": "1"}
     with receiver(shoplet.root, f"{stack.api.url}-away", tmp_path / "log") as one:

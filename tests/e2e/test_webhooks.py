@@ -20,9 +20,11 @@ pytestmark = pytest.mark.e2e
 RULES = """
 [[webhooks.rules]]
 repository = "acme/shop"
+source = "https://example.com/acme/shop.git"
 deployment = "{deployment}"
 [[webhooks.rules]]
 repository = "acme/shop"
+source = "https://example.com/acme/shop.git"
 event = "pull_request"
 deployment = "{deployment}"
 """

@@ -54,8 +54,10 @@ hosting = "postgres"
 max_body_bytes = 20000
 [[webhooks.rules]]
 repository = "acme/shop"
+source = "https://example.com/acme/shop.git"
 [[webhooks.rules]]
 repository = "acme/shop"
+source = "https://example.com/acme/shop.git"
 event = "pull_request"
 parameters = { autonomy = "autonomous" }
 """
@@ -101,7 +103,7 @@ def keep(outbox: Outbox, key: str) -> None:
 
 
 def test_a_push_becomes_a_run_of_that_commit(
-    running: Receiver, prefect: StandInPrefect, prefect_url: str, project: Project
+    running: Receiver, prefect: StandInPrefect, prefect_url: str
 ) -> None:
     answer = running.post(github(github_push(), delivery="d-1"))
     assert answer.status_code == 202
@@ -111,7 +113,7 @@ def test_a_push_becomes_a_run_of_that_commit(
         "run": run,
         "link": f"{prefect_url.removesuffix('/api')}/runs/flow-run/{run}",
     }
-    expected = {"project": str(project.root), "ref": COMMIT, "requester": "priya"}
+    expected = {"project": "https://example.com/acme/shop.git", "ref": COMMIT, "requester": "priya"}
     assert prefect.parameters["github:d-1"] == expected
 
 

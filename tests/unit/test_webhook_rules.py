@@ -28,7 +28,9 @@ def event(name: str = "push", **facts: object) -> Event:
     return Event(name=name, **{**given, **facts})  # type: ignore[arg-type]
 
 
-RULE = '[[webhooks.rules]]\nrepository = "acme/shop"\n'
+SOURCE = "https://example.com/acme/shop.git"
+WITHOUT_SOURCE = '[[webhooks.rules]]\nrepository = "acme/shop"\n'
+RULE = f'{WITHOUT_SOURCE}source = "{SOURCE}"\n'
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def shop(tmp_path: Path) -> Project:
 def test_a_push_that_touches_a_migration_starts_the_pipeline_at_its_commit(shop: Project) -> None:
     assert decide(shop, event()) == Decision(
         deployment="pipeline/faber-db",
-        parameters={"project": str(shop.root), "ref": COMMIT, "requester": "priya"},
+        parameters={"project": SOURCE, "ref": COMMIT, "requester": "priya"},
     )
 
 
@@ -86,9 +88,8 @@ def test_a_pull_request_only_plans_whatever_its_rule_says(tmp_path: Path) -> Non
 
 
 def test_the_first_rule_that_fits_decides(tmp_path: Path) -> None:
-    other = (
-        RULE + 'deployment = "release/faber-db"\nsource = "https://git.example/shop.git"\npaths = ["x/*"]\n'
-    )
+    other = WITHOUT_SOURCE + 'deployment = "release/faber-db"\nsource = "https://git.example/shop.git"\n'
+    other += 'paths = ["x/*"]\n'
     shop = project_with(tmp_path, other + RULE)
     assert decide(shop, event()).deployment == "pipeline/faber-db", "the first does not fit"
     first = decide(shop, event(paths=("x/a", MIGRATION)))
@@ -109,17 +110,18 @@ def test_paths_begin_at_the_root_of_the_repository_around_the_project(tmp_path: 
     [
         ('source = "https://robot:hunter2@git.example/shop.git"', "source holds a login"),
         ('source = "https://hunter2@git.example/shop.git"', "source holds a login"),
-        ('parameters = { requester = "Morgan" }', "the delivery decides requester"),
+        ("", "a push needs `source`"),
+        ('source = "x"\nparameters = { requester = "Morgan" }', "the delivery decides requester"),
         ('deployment = "pipeline"', "webhooks.rules.0.deployment"),
         ('branch = "main"', "did you mean 'branches'"),
     ],
 )
 def test_a_rule_that_cannot_be_is_refused_without_its_secret(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(ConfigInvalid) as refused:
-        project_with(tmp_path, RULE + text)
+        project_with(tmp_path, WITHOUT_SOURCE + text)
     assert said in str(refused.value)
     assert "hunter2" not in str(refused.value)
 
 
 def test_a_login_name_for_ssh_is_no_secret(tmp_path: Path) -> None:
-    assert project_with(tmp_path, RULE + 'source = "ssh://git@git.example/acme/shop.git"')
+    assert project_with(tmp_path, WITHOUT_SOURCE + 'source = "ssh://git@git.example/acme/shop.git"')
