@@ -129,8 +129,17 @@ class PrefectApi:
 
     def cancel(self, run: str) -> None:
         """Ask a run to end."""
-        state = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": False}
-        self._call("POST", f"/flow_runs/{run}/set_state", state)
+        self.set_state(run, "CANCELLING", "Cancelling", "", force=False)
+
+    def set_state(self, run: str, kind: str, name: str, message: str, *, force: bool = True) -> None:
+        """Put a run into a state; forced, whatever Prefect's rules say of the one that it is in."""
+        state = {"type": kind, "name": name, "message": message or None}
+        self._call("POST", f"/flow_runs/{run}/set_state", {"state": state, "force": force})
+
+    def runs_in(self, *kinds: str) -> list[dict[str, Any]]:
+        """The newest runs in any of these state types, at most 200, as Prefect describes them."""
+        chosen = {"flow_runs": {"state": {"type": {"any_": list(kinds)}}}, "limit": 200}
+        return list(self._call("POST", "/flow_runs/filter", {**chosen, "sort": "START_TIME_DESC"}))
 
     def deployment_id(self, name: str) -> str:
         """The id of `flow/deployment`."""

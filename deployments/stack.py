@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from deployments.api import PrefectApi
+from deployments.lost_runs import lost_runs, settle
 from deployments.ownership import owning, unused, using
 from deployments.processes import (
     Running,
@@ -165,11 +166,13 @@ def _start(home: Path, shape: Shape, ended: contextlib.ExitStack, progress: Prog
 
     progress("starting the Prefect server")
     run(_server(env, shape), stack.api.healthy)
+    lost = lost_runs(stack.api) if _alone(shape) else []
     progress("starting a worker" if shape.workers == 1 else f"starting {shape.workers} workers")
     for number in range(shape.workers):
         run(_worker(env, number), lambda: stack.api.pool_exists(POOL))
     progress("registering the deployments")
     register_deployments(home, env, stack.api, shape.project, automations=shape.supervised, beat_s=BEAT_S)
+    settle(stack.api, lost, recover=shape.supervised, progress=progress)
     if shape.receiver_port is not None and shape.project is not None:
         progress("starting the webhook receiver")
         receiver = f"http://{_reachable(shape.host)}:{shape.receiver_port}"
@@ -184,6 +187,11 @@ def _start(home: Path, shape: Shape, ended: contextlib.ExitStack, progress: Prog
 def _await_users(home: Path, progress: Progress) -> None:
     with unused(home, progress):
         remember(home, replace(remembered(home), ready=False))
+
+
+def _alone(shape: Shape) -> bool:
+    """Whether nobody beyond this machine can have workers here: neither by our server nor by its database."""
+    return shape.host in _LOOPBACK and not os.environ.get(DATABASE_VARIABLE)
 
 
 def _server(env: dict[str, str], shape: Shape) -> Service:

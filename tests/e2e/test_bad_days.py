@@ -209,6 +209,24 @@ def test_a_release_whose_worker_is_told_to_end_is_recovered(up: Up, shoplet: Sho
     until(lambda: len(up.services("worker start")) == 2, "the worker to be started again")
 
 
+def test_a_release_that_ended_with_all_of_it_is_recovered_when_it_is_up_again(
+    up: Up, shoplet: Shoplet
+) -> None:
+    release = approved(shoplet, 4)
+    run = up.request(shoplet)
+    until_it_applies(shoplet, release)
+    owner = psutil.Process(up.state.owner)
+    owner.terminate()
+    owner.wait(timeout=60)
+    assert not up.state.processes
+    started = up.start()
+    assert started.code == 0, started.err
+    until_ended(shoplet, patience_s=60)
+    entries = assert_landed_once(shoplet, release)
+    assert entries[Kind.RECOVERY_DECIDED, ""] == 1
+    assert up.api.state(run).kind == "CRASHED"
+
+
 def test_to_register_again_forgets_no_run_that_is_watched(up: Up) -> None:
     before = triggers(up.api)
     register_automations(up.api, beat_s=30)
