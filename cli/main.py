@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reject": ("cli.commands.reject", "Say no to a waiting release."),
     "status": ("cli.commands.status", "What every environment is now."),
     "health-check": ("cli.commands.health_check", "Is an environment well?"),
+    "drift": ("cli.commands.drift", "Is a schema what the last release left?"),
     "schema": ("cli.commands.schema", "Draw an environment's schema, or what a release changed."),
     "db-create": (
         "cli.commands.db_create",

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
+from faberdb.catalog.difference import Difference, describe, differences
+from faberdb.errors import Refused
 from faberdb.ledger import Kind
-from faberdb.release.record import Outcome, last_fingerprint, newest_touching
+from faberdb.ledger.schemas import kept_schema
+from faberdb.release.record import Outcome, last_fingerprint, left_by, newest_touching, read_release
 from faberdb.target import Target
+
+_SHOWN: Final = 200  # characters of a definition in the artifact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,8 @@ class Drift:
     found: str
     changed: bool  # since the look before: it appeared, went, or became another
     at_work: str = ""  # the release that changes the schema now, "" for none
+    since: str = ""  # the release that it is compared with, "" for the last
+    differences: tuple[Difference, ...] | None = None  # None where the expected schema was not kept
 
     @property
     def drifted(self) -> bool:
@@ -28,14 +35,30 @@ class Drift:
 
     @property
     def text(self) -> str:
-        """For people."""
+        """For people: one line, and below it one for each object that differs."""
+        return "\n".join([self.headline, *(f"  {describe(d)}" for d in self.differences or ())])
+
+    @property
+    def headline(self) -> str:
+        """For people, in one line."""
         if self.at_work:
             return f"{self.environment}: {self.at_work} is at work, so nothing is compared"
         if not self.expected:
             return f"{self.environment}: nothing was released yet, so there is nothing to compare with"
         if not self.drifted:
-            return f"{self.environment}: as the last release left it ({self.found[:12]})"
-        return f"{self.environment}: DRIFTED, {self.found[:12]} instead of {self.expected[:12]}"
+            return f"{self.environment}: as {self.since or 'the last release'} left it ({self.found[:12]})"
+        many = "" if self.differences is None else f", {len(self.differences)} differences"
+        return f"{self.environment}: DRIFTED{many} ({self.found[:12]} instead of {self.expected[:12]})"
+
+    @property
+    def markdown(self) -> str:
+        """For Prefect's artifact: the line, and a table of what differs."""
+        rows = [
+            f"| {d.kind} | `{_cell(d.object)}` | {_code(d.before)} | {_code(d.after)} |"
+            for d in self.differences or ()
+        ]
+        table = ["", "| | object | released | found |", "| --- | --- | --- | --- |", *rows] if rows else []
+        return "\n".join([f"## {self.headline}", *table, ""])
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -45,16 +68,28 @@ class Drift:
             "drifted": self.drifted,
             "expected": self.expected,
             "found": self.found,
+            "differences": None
+            if self.differences is None
+            else [
+                {"kind": d.kind, "object": d.object, "before": d.before, "after": d.after}
+                for d in self.differences
+            ],
         }
 
 
-def look_for_drift(target: Target) -> Drift:
-    """Compare the schema with what the last release left, and keep in the ledger when that changes.
+def compare(target: Target, *, since: str = "") -> Drift:
+    """Compare the schema with what the last release left, or the one that is named. Writes nothing.
 
     While a release is at work the schema is on its way, and nothing is called drift. Before the first release
     the database is not even looked at: it may not be there yet.
+
+    Raises:
+        Refused: the named release is not this environment's, or left no schema.
     """
-    expected, at_work = _standing(target)
+    standing = _standing(target)
+    expected, at_work = standing
+    if since:
+        expected = _left_by(target, since)
     nothing = Drift(
         project=target.project.name,
         environment=target.name,
@@ -65,20 +100,50 @@ def look_for_drift(target: Target) -> Drift:
     )
     if at_work or not expected:
         return nothing
-    found = target.fingerprint()
-    if _standing(target) != (expected, ""):  # a release began, or even landed, during the look
+    schema = target.schema()
+    if _standing(target) != standing:  # a release began, or even landed, during the look
         return replace(nothing, at_work="a release")
+    before = schema if schema.fingerprint == expected else kept_schema(target.ledger, expected)
+    return replace(
+        nothing,
+        expected=expected,
+        found=schema.fingerprint,
+        since=since,
+        differences=None if before is None else differences(before, schema),
+    )
+
+
+def look_for_drift(target: Target) -> Drift:
+    """Compare the schema with what the last release left, and keep in the ledger when that changes."""
+    drift = compare(target)
+    if not drift.expected:
+        return drift
     before = target.ledger.entries(environment=target.name, kind=Kind.DRIFT_FOUND, newest_first=True, limit=1)
-    now = found if found != expected else ""
+    now = drift.found if drift.drifted else ""
     changed = now != (before[0].body["fingerprint"] if before else "")
     if changed:
         target.ledger.append(
             Kind.DRIFT_FOUND,
             release=target.name,
             environment=target.name,
-            body={"fingerprint": now, "expected": expected},
+            body={"fingerprint": now, "expected": drift.expected},
         )
-    return replace(nothing, expected=expected, found=found, changed=changed)
+    return replace(drift, changed=changed)
+
+
+def _left_by(target: Target, release: str) -> str:
+    record = read_release(target.ledger, release)
+    if record.environment != target.name:
+        raise Refused(
+            f"The release {release!r} is {record.environment}'s, not {target.name}'s.",
+            next_step=f"faber-db drift {record.environment} --since {release}",
+        )
+    left = left_by(target.ledger, record)
+    if not left:
+        raise Refused(
+            f"The release {release!r} left no schema to compare with.", why=f"It is {record.state}."
+        )
+    return left
 
 
 def _standing(target: Target) -> tuple[str, str]:
@@ -87,3 +152,13 @@ def _standing(target: Target) -> tuple[str, str]:
     half_taken_back = newest is not None and newest.rollback_opened and newest.outcome is Outcome.RELEASED
     at_work = newest.id if newest is not None and (newest.open or half_taken_back) else ""
     return last_fingerprint(target.ledger, target.name) or "", at_work
+
+
+def _code(definition: str | None) -> str:
+    return "" if not definition else f"`{_cell(definition)}`"
+
+
+def _cell(text: str) -> str:
+    """In one line that no table and no code span breaks at."""
+    flat = " ".join(text.split()).replace("|", "\\|").replace("`", "'")
+    return flat if len(flat) <= _SHOWN else flat[: _SHOWN - 1] + "…"

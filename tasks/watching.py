@@ -83,8 +83,8 @@ def publish_drift(found: list[Drift]) -> dict[str, Any]:
                 resource={"prefect.resource.id": f"faber-db.environment.{drift.project}.{drift.environment}"},
                 payload=drift.to_json(),
             )
-    text = "\n".join(f"- {drift.text}" for drift in found)
+    text = "\n".join(drift.markdown for drift in found)
     create_markdown_artifact(
-        f"# Drift\n\n{text}\n", key="drift", description="Schemas against the last release"
+        f"# Drift\n\n{text}", key="drift", description="Schemas against the last release"
     )
     return {d.environment: d.drifted for d in found}

@@ -10,7 +10,7 @@ from faberdb.diagram import Picture, change_svg, compared, svg_image
 from faberdb.errors import DatabaseMissing, Refused
 from faberdb.ledger import Kind, Ledger
 from faberdb.ledger.schemas import kept_schema
-from faberdb.release.record import Release, read_release
+from faberdb.release.record import left_by, read_release
 from faberdb.release.rehearsal import Evidence
 from faberdb.target import Target
 
@@ -44,7 +44,7 @@ def picture_of_release(target: Target, release: str) -> Picture:
             f"The release {release!r} is {record.environment}'s, not {target.name}'s.",
             next_step=f"faber-db schema diagram {record.environment} --diff {release}",
         )
-    left = _left(target.ledger, record)
+    left = left_by(target.ledger, record)
     if not left:
         raise Refused(
             f"The release {release!r} left no schema to compare with.",
@@ -84,12 +84,3 @@ def evidence_picture(ledger: Ledger, evidence: Evidence | None) -> str:
         return ""
     svg = change_svg(compared(before, after), title=f"Plan {evidence.digest[:12]}: what it changes")
     return svg_image(svg, "what the plan changes in the schema") if svg else ""
-
-
-def _left(ledger: Ledger, release: Release) -> str:
-    """The fingerprint after its revisions ran, "" where they did not."""
-    verified = release.done("verify revisions")
-    if verified is not None:
-        return str(verified.get("fingerprint", ""))
-    closed = ledger.entries(release=release.id, kind=Kind.RELEASE_CLOSED, newest_first=True, limit=1)
-    return str(closed[0].body.get("fingerprint", "")) if closed else ""

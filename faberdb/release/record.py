@@ -131,6 +131,15 @@ def last_fingerprint(ledger: Ledger, environment: str) -> str | None:
     return str(newest.body["fingerprint"]) if newest else None
 
 
+def left_by(ledger: Ledger, release: Release) -> str:
+    """The schema's fingerprint after a release's revisions ran, "" where they did not."""
+    verified = release.done("verify revisions")
+    if verified is not None:
+        return str(verified.get("fingerprint", ""))
+    closed = ledger.entries(release=release.id, kind=Kind.RELEASE_CLOSED, newest_first=True, limit=1)
+    return str(closed[0].body.get("fingerprint", "")) if closed else ""
+
+
 def _names_run(entry: Entry) -> bool:
     return entry.kind is Kind.APPROVAL_ASKED and bool(entry.body.get("run"))
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from faberdb.catalog import Schema
 from faberdb.connection import connect
-from faberdb.drift import Drift, look_for_drift
+from faberdb.drift import Drift, compare, look_for_drift
 from faberdb.dsn import Dsn
 from faberdb.ledger import Kind
 from faberdb.target import Target, open_target
@@ -122,8 +123,8 @@ class Interrupted(Target):
 
     meanwhile: Callable[[], object]
 
-    def fingerprint(self) -> str:
-        found = Target.fingerprint(self)
+    def schema(self) -> Schema:
+        found = Target.schema(self)
         self.meanwhile()
         return found
 
@@ -145,5 +146,31 @@ def test_a_drift_tells_programs_both_fingerprints() -> None:
         "drifted": True,
         "expected": "a" * 64,
         "found": "b" * 64,
+        "differences": None,
     }
-    assert drift.text == f"production: DRIFTED, {'b' * 12} instead of {'a' * 12}"
+    assert drift.text == f"production: DRIFTED ({'b' * 12} instead of {'a' * 12})"
+
+
+def test_what_differs_is_named(shoplet: Shoplet, target: Target) -> None:
+    land(shoplet)
+    by_hand(
+        target, "ALTER TABLE account ALTER COLUMN note SET DEFAULT 'a|b'; CREATE INDEX hand ON account (note)"
+    )
+    found = compare(target)
+    assert [(d.kind, d.object) for d in found.differences or ()] == [
+        ("changed", "column public.account.note"),
+        ("added", "index public.hand"),
+    ]
+    assert "changed column public.account.note: text -> text DEFAULT 'a|b'::text" in found.text
+    assert "`text DEFAULT 'a\\|b'::text`" in found.markdown
+    assert kept(target) == [], "a look of a person is nobody's news"
+
+
+def test_a_release_further_back_can_be_compared_with(shoplet: Shoplet, target: Target) -> None:
+    first = land(shoplet)
+    shoplet.add(LABEL)
+    land(shoplet)
+    assert not compare(target).drifted
+    since = compare(target, since=first.id)
+    assert [d.object for d in since.differences or ()] == ["column public.account.label"]
+    assert f"instead of {since.expected[:12]}" in since.headline
