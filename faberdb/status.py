@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from faberdb.catalog import read_schema
 from faberdb.connection import connect
-from faberdb.credentials import address_source, resolve_dsn
+from faberdb.credentials import address_source, ledger_dsn, resolve_dsn
 from faberdb.errors import FaberError
 from faberdb.framing import EnvironmentState, environment_state
 from faberdb.given import NOTHING_GIVEN, Given
+from faberdb.health.history import HealthHistory, PastLook
+from faberdb.ledger import Entry, Kind, Ledger
 from faberdb.project import Environment, Project
 from faberdb.release.record import Release, last_fingerprint, newest_release
+from faberdb.snapshot.manifest import Manifest
 from faberdb.target import open_project_ledger, store_of, tool_of
 
 
@@ -31,7 +35,9 @@ class EnvironmentStatus:
     tables: int
     drifted: bool | None  # against what the last release left; None where nothing was released yet
     release: Release | None
-    snapshot: str  # id of the newest, "" for none
+    snapshot: Manifest | None  # the newest
+    proof: Entry | None  # of the newest snapshot that was restored and found usable
+    health: PastLook | None  # the last look at everything
     next_step: str
 
     def to_json(self) -> dict[str, Any]:
@@ -53,7 +59,15 @@ class EnvironmentStatus:
             "release": None
             if release is None
             else {"id": release.id, "state": release.state, "by": release.requester, "at": release.opened_at},
-            "snapshot": self.snapshot,
+            "snapshot": None
+            if self.snapshot is None
+            else {"id": self.snapshot.id, "at": self.snapshot.created_at},
+            "proof": None
+            if self.proof is None
+            else {"snapshot": self.proof.body["snapshot"], "at": self.proof.at},
+            "health": None
+            if self.health is None
+            else {"state": self.health.state, "at": self.health.at, "unwell": self.health.unwell},
             "next": self.next_step,
         }
 
@@ -73,14 +87,38 @@ class EnvironmentStatus:
         if self.state.problem and self.state.exists:
             lines.append(f"  problem      {self.state.problem}")
         if self.drifted:
-            lines.append("  drift        the schema is not what the last release left")
+            lines.append(f"  drift        not what the last release left: faber-db drift {self.environment}")
         if self.release is not None:
             by = f" by {self.release.requester}" if self.release.requester else ""
             at = f"{self.release.opened_at:%Y-%m-%d %H:%M}"
             lines.append(f"  last release {self.release.id}: {self.release.state}, {at}{by}")
-        lines.append(f"  snapshot     {self.snapshot or 'none'}")
+        lines.append(f"  snapshot     {self._snapshot_text()}")
+        if self.health is not None:
+            unwell = f": {'; '.join(self.health.unwell[:3])}" if self.health.unwell else ""
+            lines.append(f"  health       {self.health.state}, {ago(self.health.at)}{unwell}")
         lines.append(f"  next         {self.next_step}")
         return "\n".join(lines) + "\n"
+
+    def _snapshot_text(self) -> str:
+        if self.snapshot is None:
+            return "none"
+        text = f"{self.snapshot.id}, {ago(self.snapshot.created_at)}"
+        if self.proof is None:
+            return f"{text}, never proven by a restore"
+        other = "" if self.proof.body["snapshot"] == self.snapshot.id else f" ({self.proof.body['snapshot']})"
+        return f"{text}; proven by a restore {ago(self.proof.at)}{other}"
+
+
+def ago(moment: datetime) -> str:
+    """How long ago, in the largest unit that says enough, such as "5 min ago"."""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    for unit, size in (("days", 172_800), ("h", 7_200), ("min", 120)):
+        if seconds >= size:
+            return f"{seconds // _UNITS_S[unit]:.0f} {unit} ago"
+    return f"{max(seconds, 0):.0f} s ago"
+
+
+_UNITS_S: Final = {"days": 86_400, "h": 3_600, "min": 60}
 
 
 def read_status(
@@ -97,11 +135,21 @@ def read_status(
         looks = [pool.submit(_look, project, e, given.get(e.name, NOTHING_GIVEN)) for e in environments]
         releases = {e.name: newest_release(ledger, e.name) for e in environments}
         recorded = {e.name: last_fingerprint(ledger, e.name) for e in environments}
+        proofs = {e.name: _newest_proof(ledger, e.name) for e in environments}
+        health = {e.name: _last_look(ledger, project, e.name) for e in environments}
         snapshots = {
             e.name: _newest_snapshot(project, e.name, given.get(e.name, NOTHING_GIVEN)) for e in environments
         }
         return [
-            _status(e, look.result(), releases[e.name], recorded[e.name], snapshots[e.name])
+            _status(
+                e,
+                look.result(),
+                releases[e.name],
+                recorded[e.name],
+                snapshots[e.name],
+                proofs[e.name],
+                health[e.name],
+            )
             for e, look in zip(environments, looks, strict=True)
         ]
 
@@ -137,13 +185,32 @@ def _look(project: Project, environment: Environment, given: Given) -> _Look:
     return _Look(state=state, address=address, size=row[0], tables=row[1], fingerprint=schema.fingerprint)
 
 
-def _newest_snapshot(project: Project, environment: str, given: Given) -> str:
+def _newest_snapshot(project: Project, environment: str, given: Given) -> Manifest | None:
     found = store_of(project, given).list(project.name, environment)
-    return max(found, key=lambda m: m.created_at).id if found else ""
+    return max(found, key=lambda m: m.created_at, default=None)
+
+
+def _newest_proof(ledger: Ledger, environment: str) -> Entry | None:
+    """A rehearsal begins with the restore of a snapshot."""
+    found = ledger.entries(environment=environment, kind=Kind.EVIDENCE_FOUND, newest_first=True, limit=5)
+    return next((e for e in found if e.body.get("snapshot")), None)
+
+
+def _last_look(ledger: Ledger, project: Project, environment: str) -> PastLook | None:
+    looks = HealthHistory(
+        conn=ledger.conn, address=ledger_dsn(project), project=project.name, environment=environment
+    ).looks(1)
+    return looks[0] if looks else None
 
 
 def _status(
-    environment: Environment, look: _Look, release: Release | None, recorded: str | None, snapshot: str
+    environment: Environment,
+    look: _Look,
+    release: Release | None,
+    recorded: str | None,
+    snapshot: Manifest | None,
+    proof: Entry | None,
+    health: PastLook | None,
 ) -> EnvironmentStatus:
     return EnvironmentStatus(
         environment=environment.name,
@@ -156,6 +223,8 @@ def _status(
         drifted=look.fingerprint != recorded if recorded and look.fingerprint else None,
         release=release,
         snapshot=snapshot,
+        proof=proof,
+        health=health,
         next_step=_next(environment.name, look.state, release),
     )
 
