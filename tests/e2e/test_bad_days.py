@@ -194,7 +194,7 @@ def test_two_environments_are_released_at_once_and_one_release_by_one_of_two_run
 
 @pytest.mark.usefixtures("impatient")
 def test_a_release_whose_worker_is_told_to_end_is_recovered(up: Up, shoplet: Shoplet) -> None:
-    release = approved(shoplet, 4)
+    release = approved(shoplet, 10)  # a busy machine ends a worker in seconds
     run = up.request(shoplet)
     until_it_applies(shoplet, release)
     engine = up.engine()
@@ -212,7 +212,7 @@ def test_a_release_whose_worker_is_told_to_end_is_recovered(up: Up, shoplet: Sho
 def test_a_release_that_ended_with_all_of_it_is_recovered_when_it_is_up_again(
     up: Up, shoplet: Shoplet
 ) -> None:
-    release = approved(shoplet, 4)
+    release = approved(shoplet, 10)  # a busy machine ends a worker in seconds
     run = up.request(shoplet)
     until_it_applies(shoplet, release)
     owner = psutil.Process(up.state.owner)

@@ -72,7 +72,7 @@ def test_a_push_is_a_run_and_a_pull_request_is_a_dry_run(
     assert push.status_code == 202, push.text
     asked = running.post(github(github_pull_request(), "pull_request"))
     runs = {r["id"]: r["parameters"] for r in runs_of(stack, deployment)}
-    expected = {"project": str(hooked.root), "ref": COMMIT, "requester": "priya"}
+    expected = {"project": "https://example.com/acme/shop.git", "ref": COMMIT, "requester": "priya"}
     assert runs[push.json()["run"]] == expected
     assert runs[asked.json()["run"]] == {**expected, "autonomy": "dry-run"}
     assert stack.api.state(push.json()["run"]).kind == "SCHEDULED"

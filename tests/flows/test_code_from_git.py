@@ -112,6 +112,7 @@ def test_a_recovered_run_goes_on_at_the_commit_of_its_release(
     release = shoplet.newest()
     shoplet.add({"0004_kind": GOOD["0004_kind"]})
     code.commit()
+    stack.api.set_state(run, "CRASHED", "Crashed", "Its process died.")
     recovery = start(stack, "recover", run=run)  # as the automation does when the run crashed
     state = finished(stack, recovery)
     assert state.kind == "COMPLETED", state.message

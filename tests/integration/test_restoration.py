@@ -95,7 +95,7 @@ def test_one_that_was_rejected_is_over_and_no_release_stands_on_it(shoplet: Shop
 
 def test_one_that_nobody_decided_in_time_is_over(shoplet: Shoplet) -> None:
     config = shoplet.root / "faber-db.toml"
-    config.write_text(config.read_text() + "\n[safety.approval_timeouts]\nstandard = 0.001\n")
+    config.write_text(config.read_text() + "\n[safety.approval_timeouts]\nstandard = 0.000001\n")
     with open_target(shoplet.root, "production") as target:
         wished = wish(target)
         with pytest.raises(NotApproved, match="expired"):
