@@ -11,7 +11,7 @@ from faberdb.connection import connect
 from faberdb.drift import compare
 from faberdb.dsn import Dsn
 from faberdb.errors import BlockedByPolicy, PlanStale, Refused
-from faberdb.plan import StepKind
+from faberdb.plan import ApprovalLevel, StepKind
 from faberdb.progress import silent
 from faberdb.release import execution
 from faberdb.release.lock import hold_environment
@@ -19,6 +19,8 @@ from faberdb.release.opening import open_release, plan_target
 from faberdb.release.record import Outcome, read_release
 from faberdb.release.rehearsal import rehearse
 from faberdb.settlement import adopting_header, reverting_header
+from faberdb.settling import adopt as adopt_drift
+from faberdb.settling import revert as revert_drift
 from faberdb.target import Target, open_target
 from tests.flows.shoplet import Shoplet, make_shoplet
 from tests.integration.releasing import land
@@ -173,3 +175,40 @@ def test_an_edited_reversal_is_not_what_was_approved(shoplet: Shoplet, target: T
     with hold_environment(target.dsn, release.id), pytest.raises(PlanStale, match="edited"):
         execution.apply_release(target, read_release(target.ledger, release.id))
     assert "by_hand" in indexes(target)
+
+
+def test_a_drift_is_adopted_by_a_revision_that_was_proven(shoplet: Shoplet, target: Target) -> None:
+    written = adopt_drift(target)
+    assert "CREATE INDEX by_hand ON public.account USING btree (owner)" in written.path.read_text()
+    assert {s.kind for s in plan_target(target, requester="Priya").steps} == {StepKind.RECORD, StepKind.APPLY}
+    assert land(shoplet).outcome is Outcome.RELEASED
+    assert "by_hand" in indexes(target)
+    assert not compare(target).drifted
+
+
+def test_a_drift_is_reverted_by_a_script_that_was_proven(shoplet: Shoplet, target: Target) -> None:
+    with connect(target.dsn, purpose="test") as conn:
+        conn.execute(b"CREATE TABLE todo (id int)")
+    written = revert_drift(target)
+    assert written.destroys == ("table public.todo",)
+    plan = plan_target(target, requester="Priya")
+    assert [s.kind for s in plan.steps] == [StepKind.REVERT, StepKind.APPLY]
+    assert plan.approval is ApprovalLevel.ENHANCED, "it drops a table"
+    assert land(shoplet).outcome is Outcome.RELEASED
+    assert "table public.todo" not in target.schema().objects
+
+
+def test_what_cannot_be_written_is_refused_with_the_line_to_begin_with(target: Target) -> None:
+    with connect(target.dsn, purpose="test") as conn:
+        conn.execute(b"CREATE TABLE p (id int) PARTITION BY RANGE (id)")
+    with pytest.raises(Refused, match="is not known; nothing was written") as refused:
+        revert_drift(target)
+    assert f"-- faber-db: adopts {target.fingerprint()}" in refused.value.next_step
+    assert not (target.project.root / "drift").exists()
+
+
+def test_where_nothing_drifted_there_is_nothing_to_settle(shoplet: Shoplet, target: Target) -> None:
+    with connect(target.dsn, purpose="test") as conn:
+        conn.execute(b"DROP INDEX by_hand")
+    with pytest.raises(Refused, match="nothing to settle"):
+        adopt_drift(target)
