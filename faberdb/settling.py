@@ -89,7 +89,8 @@ def _both(target: Target) -> tuple[Schema, Schema]:
 
 def _proven(target: Target, released: Schema, live: Schema) -> tuple[Synthesis, Synthesis]:
     """Back to what was released, and forth to what is."""
-    to_released, to_live = synthesise(live, released), synthesise(released, live)
+    login = target.dsn.user
+    to_released, to_live = synthesise(live, released, login=login), synthesise(released, live, login=login)
     unwritten = to_released.unwritten or to_live.unwritten
     if unwritten:
         raise Refused(

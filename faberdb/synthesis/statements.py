@@ -116,23 +116,29 @@ class _Unwritten(Exception):
     """This difference is left for a person."""
 
 
-def synthesise(before: Schema, after: Schema) -> Synthesis:
-    """The statements that make `after` of a database whose schema is `before`."""
+def synthesise(before: Schema, after: Schema, *, login: str = "") -> Synthesis:
+    """The statements that make `after` of a database whose schema is `before`.
+
+    Args:
+        before: where it begins.
+        after: where it ends.
+        login: who will run them: what that role creates is its own, without a word about the owner.
+    """
     found = differences(before, after)
     gone = {d.object for d in found if d.kind == "removed"}
     new = {d.object for d in found if d.kind == "added"}
     moved = {d.object for d in found if d.kind == "changed" and "view" in kind_of(d.object)}
-    writing = _Writing(before.objects, after.objects, gone, new, moved)
+    writing = _Writing(before.objects, after.objects, gone, new, moved, login)
     unwritten = []
     for difference in found:
         try:
             writing.write(difference)
         except _Unwritten:
             unwritten.append(difference)
-    statements = writing.ordered()
-    head = ("SET LOCAL check_function_bodies = off",) if statements else ()
     return Synthesis(
-        statements=(*head, *statements), unwritten=tuple(unwritten), destroys=tuple(sorted(writing.destroys))
+        statements=tuple(writing.ordered()),
+        unwritten=tuple(unwritten),
+        destroys=tuple(sorted(writing.destroys)),
     )
 
 
@@ -144,7 +150,9 @@ class _Writing:
         gone: set[str],
         new: set[str],
         moved: set[str],  # views that are made anew
+        login: str,
     ) -> None:
+        self._login = login
         self._before, self._after, self._gone, self._new, self._moved = before, after, gone, new, moved
         self._drops: dict[str, list[tuple[str, str]]] = {kind: [] for kind in _DROPS}
         self._creates: dict[str, list[tuple[str, str]]] = {kind: [] for kind in _CREATES}
@@ -156,7 +164,10 @@ class _Writing:
             self._drops[kind] = _named_last(self._drops[kind], self._before, kind)[::-1]
             self._creates[kind] = _named_last(self._creates[kind], self._after, kind)
         drops = [statement for kind in _DROPS for _, statement in self._drops[kind]]
-        return drops + [statement for kind in _CREATES for _, statement in self._creates[kind]]
+        creates = [statement for kind in _CREATES for _, statement in self._creates[kind]]
+        # A function's body may name a table that comes after it.
+        early = self._creates["function"] or self._creates["procedure"]
+        return [*(["SET LOCAL check_function_bodies = off"] if early else []), *drops, *creates]
 
     def write(self, difference: Difference) -> None:
         """Add the statements for one object.
@@ -322,6 +333,8 @@ class _Writing:
             if about_kind not in _OWNED or difference.after is None:
                 raise _Unwritten
             if about_kind == "sequence" and " IDENTITY OF " in self._after.get(about, ""):
+                return
+            if about in self._new and difference.after == self._login:
                 return
             role = '"' + difference.after.replace('"', '""') + '"'
             self._create(kind, about, f"ALTER {_OWNED[about_kind]} {name} OWNER TO {role}")

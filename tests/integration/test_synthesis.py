@@ -111,7 +111,7 @@ def test_new_labels_come_where_they_belong(create_database: Callable[..., Dsn]) 
     before = schema_after(dsn, BASE)
     after = schema_after(dsn, "ALTER TYPE mood ADD VALUE 'so, so' BEFORE 'it''s, fine'")
     forth, back = both(before, after)
-    assert forth.statements[1:] == ("ALTER TYPE public.mood ADD VALUE 'so, so' BEFORE 'it''s, fine'",)
+    assert forth.statements == ("ALTER TYPE public.mood ADD VALUE 'so, so' BEFORE 'it''s, fine'",)
     assert [d.object for d in back.unwritten] == ["enum public.mood"]
 
 
@@ -148,3 +148,12 @@ def test_a_way_that_does_not_arrive_is_no_proof(create_database: Callable[..., D
     wrong = Synthesis(statements=("DROP INDEX nothing",), unwritten=(), destroys=())
     (said,) = prove(dsn, there=wrong, back=forth, start=after, end=before, leave_out=())
     assert 'index "nothing" does not exist: DROP INDEX nothing' in said
+
+
+def test_what_the_login_creates_is_its_own_without_a_word(create_database: Callable[..., Dsn]) -> None:
+    dsn = create_database("synthesis")
+    before = schema_after(dsn, BASE)
+    after = schema_after(dsn, "CREATE TABLE todo (id int)")
+    said = [s for s in synthesise(before, after).statements if "OWNER" in s]
+    assert said == [f'ALTER TABLE public.todo OWNER TO "{dsn.user}"']
+    assert [s for s in synthesise(before, after, login=dsn.user).statements if "OWNER" in s] == []
