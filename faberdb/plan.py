@@ -47,16 +47,33 @@ class PlannedStatement:
     transactional: bool
 
 
+class StepKind(StrEnum):
+    """What is done with a step's script."""
+
+    APPLY = "apply"  # the tool runs and records it
+    RECORD = "record"  # the tool records it: it adopts what the database has already
+    REVERT = "revert"  # it takes drift back; the tool knows nothing of it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One revision to apply."""
+    """One revision to apply, or a drift to settle."""
 
-    revision: str
+    kind: StepKind = StepKind.APPLY
+    revision: str  # of a reversal: its name
     checksum: str
     statements: tuple[PlannedStatement, ...]
     atomic: bool  # all of it in one transaction: a failure or a crash leaves nothing of it
     budget: Budget
     undo: str  # how this step is taken back, in words
+
+    @property
+    def how(self) -> str:
+        """In words: is it run, and all of it or nothing?"""
+        if self.kind is StepKind.RECORD:
+            return "Not run: the database has it already, and it is only recorded as applied"
+        whole = "One transaction" if self.atomic else "**Not in one transaction**"
+        return f"{whole}, which takes drift back" if self.kind is StepKind.REVERT else whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

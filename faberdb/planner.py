@@ -6,15 +6,20 @@ Deciding and doing are apart: `faberdb.observation` looks, `faberdb.release` doe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from faberdb.budget import Budget
+from faberdb.errors import Refused
 from faberdb.history import pending
 from faberdb.observation import Observation
-from faberdb.plan import ApprovalLevel, Plan, PlannedStatement, Step, Undo, UndoWay
+from faberdb.plan import ApprovalLevel, Plan, PlannedStatement, Step, StepKind, Undo, UndoWay
 from faberdb.policy import BackupNeed, Policy
 from faberdb.revision import Revision, Standing
 from faberdb.risk import Finding, Risk, judge, risk_of, worst
+from faberdb.settlement import Reversal, adopting
 from faberdb.statements import Statement, parse_script
+
+DRIFT: Final = "drift"  # the code of the finding on a schema that is not what the last release left
 
 
 def make_plan(
@@ -28,23 +33,34 @@ def make_plan(
     observed: Observation,
     checks: Sequence[str],
     skip_backup: bool = False,
+    expected: str = "",
+    reversal: Reversal | None = None,
     change: str = "",
     requester: str = "",
     commit: str = "",
 ) -> Plan:
     """What would run in one environment now.
 
+    A database that drifted from the schema `expected` (its fingerprint, "" where none is known) needs a plan that
+    settles it: by a revision that adopts what is there, or by the `reversal`.
+
     Raises:
         HistoryRefused: the revisions on disk and the tracking table do not agree.
         UnreadableSql: a pending revision is not PostgreSQL.
     """
     waiting = pending(revisions, observed.tracked)
-    scripts = [(r, parse_script(r.script, source=r.name)) for r in waiting]
+    adopted = {r.name for r in waiting if adopting(r) == observed.fingerprint}
+    scripts = [(r, [] if r.name in adopted else parse_script(r.script, source=r.name)) for r in waiting]
+    if reversal is not None:
+        scripts.insert(0, (_as_revision(reversal), parse_script(reversal.script, source=reversal.name)))
+        _refuse_parts(reversal.name, scripts[0][1])
     statements = [s for _, script in scripts for s in script]
     findings = tuple(f for s in statements for f in judge(s, policy, observed.row_counts))
     risk = worst([risk_of(s) for s in statements] + [f.risk for f in findings])
-    snapshot = bool(waiting) and takes_snapshot(policy, statements, skip=skip_backup)
-    undo = choose_undo(snapshot, observed, has_steps=bool(waiting))
+    snapshot = bool(scripts) and takes_snapshot(policy, statements, skip=skip_backup)
+    undo = choose_undo(snapshot, observed, has_steps=bool(scripts))
+    kinds = dict.fromkeys(adopted, StepKind.RECORD) | ({reversal.name: StepKind.REVERT} if reversal else {})
+    drifted = bool(expected) and expected != observed.fingerprint and bool(scripts) and not kinds
     return Plan(
         project=project,
         environment=environment,
@@ -55,13 +71,15 @@ def make_plan(
         commit=commit,
         applied=tuple((t.name, t.checksum) for t in observed.tracked if t.standing is Standing.APPLIED),
         fingerprint=observed.fingerprint,
-        steps=tuple(_step(r, script, policy, undo) for r, script in scripts),
+        steps=tuple(
+            _step(r, script, policy, undo, kinds.get(r.name, StepKind.APPLY)) for r, script in scripts
+        ),
         risk=risk,
         approval=_approval(policy, findings, risk),
         snapshot=snapshot,
         undo=undo,
         checks=tuple(checks),
-        findings=findings + _undo_findings(policy, undo),
+        findings=findings + _undo_findings(policy, undo) + (_drift_findings(policy) if drifted else ()),
         notes=observed.notes,
     )
 
@@ -113,9 +131,35 @@ def _undo_findings(policy: Policy, undo: Undo) -> tuple[Finding, ...]:
     return ()
 
 
-def _step(revision: Revision, script: Sequence[Statement], policy: Policy, undo: Undo) -> Step:
-    atomic = all(s.transactional and not s.transaction_control for s in script)
+def _drift_findings(policy: Policy) -> tuple[Finding, ...]:
+    """What was changed past the releases may be what the plan's revisions rest on, or break."""
+    message = "the schema is not what the last release left, and the plan does not settle that"
+    return (Finding(code=DRIFT, risk=Risk.HIGH, message=message, blocks=policy.refuse_drift),)
+
+
+def _refuse_parts(name: str, script: Sequence[Statement]) -> None:
+    if not _atomic(script):
+        raise Refused(
+            f"{name} cannot run in one transaction.",
+            why="A script that takes drift back is run as a whole or not at all.",
+            next_step="take CONCURRENTLY and statements that control the transaction out of it",
+        )
+
+
+def _atomic(script: Sequence[Statement]) -> bool:
+    return all(s.transactional and not s.transaction_control for s in script)
+
+
+def _as_revision(reversal: Reversal) -> Revision:
+    return Revision(name=reversal.name, checksum=reversal.checksum, script=reversal.script)
+
+
+def _step(
+    revision: Revision, script: Sequence[Statement], policy: Policy, undo: Undo, kind: StepKind
+) -> Step:
+    atomic = _atomic(script)
     return Step(
+        kind=kind,
         revision=revision.name,
         checksum=revision.checksum,
         statements=tuple(_planned(s) for s in script),

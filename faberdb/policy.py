@@ -55,6 +55,7 @@ class Policy:
     approvals: int = 1  # people who must say yes, where a person is asked
     approvers: tuple[str, ...] = ()  # the only ones who may; () is anybody but the requester
     insists_on_health: bool = False  # the looks at health cannot be skipped
+    refuse_drift: bool = False  # no release on a schema that drifted, unless the plan settles it
 
     def approval_timeout_s(self, level: str) -> float:
         """How long a release waits for a person, in seconds."""
@@ -107,6 +108,7 @@ def policy_for(config: FaberConfig, environment: str) -> Policy:
         approvals=safety.approvals.get(environment, 1),
         approvers=tuple(n.strip() for n in safety.approvers.get(environment, ())),
         insists_on_health=protected,
+        refuse_drift=config.drift.refuse and (insists or True in said),
     )
 
 

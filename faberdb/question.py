@@ -66,7 +66,6 @@ def _steps(plan: Plan) -> Iterator[str]:
 
 
 def _step(number: int, step: Step, room: int) -> str:
-    how = "one transaction" if step.atomic else "**not one transaction**"
     budget = f"waits for a lock at most {step.budget.lock_timeout_s:g} s"
     shown = [
         f"- `{_one_line(s.text)}` ({', '.join(x for x in (s.risk.value, s.lock) if x)})"
@@ -74,7 +73,7 @@ def _step(number: int, step: Step, room: int) -> str:
     ]
     more = len(step.statements) - len(shown)
     lines = [*shown, f"- … {more} more"] if more else shown
-    return f"### {number}. {step.revision}\n\n{how}; {budget}\n\n" + "\n".join(lines)
+    return f"### {number}. {step.revision}\n\n{step.how}; {budget}\n\n" + "\n".join(lines)
 
 
 def _locks(plan: Plan) -> str:

@@ -61,8 +61,7 @@ def _step(number: int, step: Step) -> list[str]:
     return [
         f"### {number}. {step.revision}",
         "",
-        f"{'One transaction' if step.atomic else '**Not in one transaction**'}; at most {bounds}."
-        f" {step.undo[0].upper()}{step.undo[1:]}.",
+        f"{step.how}; at most {bounds}. {step.undo[0].upper()}{step.undo[1:]}.",
         "",
         "| risk | lock on what exists | statement |",
         "| --- | --- | --- |",

@@ -115,6 +115,16 @@ class MigrationsSection(Section):
     lock_timeout_seconds: Seconds = Field(default=5, description="Bound on each wait for a lock.")
 
 
+class DriftSection(Section):
+    """What is done about schemas that were changed past the releases."""
+
+    refuse: bool = Field(
+        default=True,
+        description="Where releases wait for a person, none begins on a schema that drifted, unless its plan settles "
+        "that; elsewhere, and with false, the plan only says so.",
+    )
+
+
 class BackupSection(Section):
     """Where snapshots go and how long they are kept."""
 
@@ -209,4 +219,5 @@ class FaberConfig(Section):
     evaluate: EvaluateSection = Field(default=EvaluateSection(), description="Trying a plan.")
     health: HealthSection = Field(default=HealthSection(), description="What is called well.")
     checks: tuple[CheckSection, ...] = Field(default=(), description="The project's own assertions.")
+    drift: DriftSection = Field(default=DriftSection(), description="Changes past the releases.")
     webhooks: WebhookSection = Field(default=WebhookSection(), description="Deliveries of a CI.")

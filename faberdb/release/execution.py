@@ -11,7 +11,7 @@ from faberdb.errors import PlanStale, Refused, SnapshotUnusable, VerificationFai
 from faberdb.history import read_history
 from faberdb.ledger import Kind
 from faberdb.ledger.schemas import has_schema
-from faberdb.plan import Plan
+from faberdb.plan import Plan, StepKind
 from faberdb.progress import Progress
 from faberdb.release.journal import Journal
 from faberdb.release.lock import require_lock
@@ -19,7 +19,8 @@ from faberdb.release.opening import plan_target
 from faberdb.release.permission import require_permission
 from faberdb.release.record import Outcome, Release
 from faberdb.release.rehearsal import find_evidence
-from faberdb.revision import Revision, Standing
+from faberdb.release.stepping import run_step
+from faberdb.revision import Standing
 from faberdb.snapshot.request import SnapshotRequest
 from faberdb.snapshot.store import snapshot_id_of_release
 from faberdb.snapshot.take import take_snapshot
@@ -168,14 +169,14 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
             target.tool.ensure_tracking(conn)
             with target.tool.hold_lock(conn, timeout_s=TOOL_LOCK_WAIT_S), flushed_together(conn):
                 applied = {t.name for t in target.tool.tracked(conn) if t.standing is Standing.APPLIED}
-                if applied.isdisjoint(s.revision for s in release.plan.steps):
+                begun = not applied.isdisjoint(s.revision for s in release.plan.steps)
+                if not begun:
                     _require_fresh_snapshot(target, release)
                 for step in release.plan.steps:
-                    if step.revision in applied:
+                    if step.revision in applied or (begun and step.kind is StepKind.REVERT):
                         continue
-                    revision = _planned_revision(on_disk, step.revision, step.checksum)
                     progress(f"applying {step.revision}")
-                    target.tool.apply(conn, revision, step.budget, progress)
+                    run_step(target, conn, release.plan, step, on_disk, progress)
                     progress(f"applied {step.revision}")
         return {"revisions": [s.revision for s in release.plan.steps]}
 
@@ -207,17 +208,6 @@ def _refuse_ended(release: Release) -> None:
         )
 
 
-def _planned_revision(on_disk: Mapping[str, Revision], name: str, checksum: str) -> Revision:
-    revision = on_disk.get(name)
-    if revision is None or revision.checksum != checksum:
-        raise PlanStale(
-            f"The revision {name!r} is not what the plan was approved with.",
-            why="Its file was edited or removed after the plan was made.",
-            next_step="bring the file back from version control, then run the same command again",
-        )
-    return revision
-
-
 def verify_revisions(target: Target, release: Release) -> dict[str, Any]:
     """Everything applied, nothing left open, and the schema as it came out of the rehearsal.
 
@@ -229,7 +219,8 @@ def verify_revisions(target: Target, release: Release) -> dict[str, Any]:
         with connect(target.dsn, purpose=f"verify {release.id}") as conn:
             history = read_history(target.tool.revisions(), target.tool.tracked(conn))
         fingerprint = target.record_schema()
-        left = [s.revision for s in release.plan.steps if s.revision not in history.applied_names]
+        tracked = [s.revision for s in release.plan.steps if s.kind is not StepKind.REVERT]
+        left = [name for name in tracked if name not in history.applied_names]
         if left:
             raise VerificationFailed(f"Revisions are not applied after the release: {', '.join(left)}.")
         evidence = find_evidence(target, release.digest)

@@ -13,9 +13,10 @@ from faberdb.history import pending
 from faberdb.ledger import Kind
 from faberdb.observation import observe
 from faberdb.plan import Plan, plan_to_json
-from faberdb.planner import make_plan, touched_relations
+from faberdb.planner import DRIFT, make_plan, touched_relations
 from faberdb.release.lock import lock_holder
-from faberdb.release.record import Outcome, Release, newest_release, read_release
+from faberdb.release.record import Outcome, Release, comparable_fingerprint, newest_release, read_release
+from faberdb.settlement import find_reversal
 from faberdb.statements import parse_script
 from faberdb.target import Target
 
@@ -25,6 +26,10 @@ def plan_target(target: Target, *, change: str = "", requester: str = "", skip_b
     revisions = target.tool.revisions()
     seen = observe(target.dsn, target.tool)
     scripts = {r.name: parse_script(r.script, source=r.name) for r in pending(revisions, seen.tracked)}
+    expected = comparable_fingerprint(target.ledger, target.name, found=seen.fingerprint)
+    reversal = find_reversal(target.project.root, target.name, found=seen.fingerprint, expected=expected)
+    if reversal is not None:
+        scripts[reversal.name] = parse_script(reversal.script, source=reversal.name)
     touched = touched_relations(scripts)
     if touched:
         seen = observe(target.dsn, target.tool, count=touched)
@@ -38,6 +43,8 @@ def plan_target(target: Target, *, change: str = "", requester: str = "", skip_b
         observed=seen,
         checks=[c.name for c in runnable(target.project.checks_for(target.name))],
         skip_backup=skip_backup,
+        expected=expected,
+        reversal=reversal,
         change=change,
         requester=requester,
         commit=target.project.commit(),
@@ -76,6 +83,13 @@ def open_release(target: Target, plan: Plan, *, run: str = "") -> Release:
 
 def refuse_blocked(plan: Plan) -> None:
     """Refuse a plan with a statement that the safety policy forbids."""
+    if any(f.code == DRIFT for f in plan.blocked):
+        raise BlockedByPolicy(
+            f"{plan.environment} drifted: its schema is not what the last release left. Nothing was run.",
+            why="What was changed past the releases may be what the revisions rest on, or what they break.",
+            next_step=f"faber-db drift {plan.environment}; then settle it: faber-db drift adopt or revert"
+            f" {plan.environment}",
+        )
     if plan.blocked:
         raise BlockedByPolicy(
             f"The safety policy forbids this plan in {plan.environment}.",

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from faberdb.errors import Refused, Transient
 from faberdb.ledger import Entry, Kind, Ledger
+from faberdb.ledger.schemas import kept_schema
 from faberdb.plan import Plan, plan_from_json
 from faberdb.release.approval import Vote, vote_from_json
 
@@ -129,6 +130,20 @@ def last_fingerprint(ledger: Ledger, environment: str) -> str | None:
                 newest = entry if newest is None or entry.seq > newest.seq else newest
                 break
     return str(newest.body["fingerprint"]) if newest else None
+
+
+def comparable_fingerprint(ledger: Ledger, environment: str, *, found: str) -> str:
+    """What the schema should be, where that can be told from drift; "" where it cannot.
+
+    A fingerprint whose schema was not kept, or by a version that wrote schemas differently, is no drift.
+    """
+    expected = last_fingerprint(ledger, environment) or ""
+    if expected in {"", found}:
+        return expected
+    try:
+        return expected if kept_schema(ledger, expected) is not None else ""
+    except Refused:
+        return ""
 
 
 def left_by(ledger: Ledger, release: Release) -> str:

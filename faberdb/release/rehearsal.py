@@ -23,6 +23,7 @@ from faberdb.ledger import Kind
 from faberdb.ledger.schemas import keep_schema
 from faberdb.plan import Plan, plan_to_json
 from faberdb.progress import Progress
+from faberdb.release.stepping import run_step
 from faberdb.snapshot.restore import restore_beside
 from faberdb.target import Target
 
@@ -89,7 +90,7 @@ def _run(
             for step in plan.steps:
                 progress(f"rehearsing {step.revision}")
                 began = time.monotonic()
-                target.tool.apply(conn, on_disk[step.revision], step.budget, progress)
+                run_step(target, conn, plan, step, on_disk, progress)
                 timings.append((step.revision, round(time.monotonic() - began, 3)))
             after = read_schema(conn, leave_out=target.tool.tracking_tables)
             keep_schema(target.ledger, after)

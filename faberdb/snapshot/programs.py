@@ -54,6 +54,26 @@ def dump(dsn: Dsn, folder: Path, *, snapshot: str, timeout_s: float) -> None:
     run_program(command, environment=_environment(dsn, "snapshot"), timeout_s=timeout_s, what=what)
 
 
+def dump_schema(dsn: Dsn, folder: Path, *, timeout_s: float) -> None:
+    """The same for the schema alone, without its rows, as it is now.
+
+    Raises:
+        CommandFailed: it failed or ran out of time.
+    """
+    command: list[str | Path] = [
+        client_program("pg_dump"),
+        "--format=directory",
+        "--schema-only",
+        "--no-password",
+        "--no-sync",
+        "--no-subscriptions",
+        f"--lock-wait-timeout={_LOCK_WAIT_MS}",
+        f"--file={folder}",
+    ]
+    what = f"pg_dump of {dsn.database!r}"
+    run_program(command, environment=_environment(dsn, "proof"), timeout_s=timeout_s, what=what)
+
+
 def listing(folder: Path) -> str:
     """The archive's table of contents.
 

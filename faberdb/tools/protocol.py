@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from faberdb.budget import Budget
@@ -33,6 +34,14 @@ class MigrationTool(Protocol):
 
         Raises:
             HistoryRefused, UnreadableSql, ConfigInvalid: the directory cannot be used; says which file.
+        """
+        ...
+
+    def write_revision(self, name: str, script: str) -> Path:
+        """Write a new revision's file, and nothing into any database.
+
+        Raises:
+            Refused: there is one of this name.
         """
         ...
 

@@ -111,9 +111,9 @@ def test_nothing_is_called_drift_while_a_release_is_taken_back(shoplet: Shoplet,
 
 def test_a_release_that_waits_for_a_person_hides_no_drift(shoplet: Shoplet, target: Target) -> None:
     land(shoplet)
-    by_hand(target, "CREATE TABLE by_hand (id int)")
     shoplet.add(LABEL)
     shoplet.approve()
+    by_hand(target, "CREATE TABLE by_hand (id int)")
     assert look(target) == (True, True)
 
 

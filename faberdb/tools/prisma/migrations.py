@@ -9,7 +9,7 @@ from pathlib import Path
 
 from faberdb.budget import Budget
 from faberdb.connection import Connection
-from faberdb.errors import ConfigInvalid
+from faberdb.errors import ConfigInvalid, Refused
 from faberdb.progress import Progress
 from faberdb.revision import Revision, TrackedRevision
 from faberdb.tools.prisma.datasource import read_datasource
@@ -57,6 +57,15 @@ class PrismaMigrations:
             replace(row, checksum=recorded_checksum(self.directory, row.name, row.checksum))
             for row in tracking.rows(conn)
         )
+
+    def write_revision(self, name: str, script: str) -> Path:
+        """Write `NAME/migration.sql`."""
+        file = self.directory / name / "migration.sql"
+        if file.exists():
+            raise Refused(f"{file} is there already.")
+        file.parent.mkdir(parents=True)
+        file.write_text(script)
+        return file
 
     def ensure_tracking(self, conn: Connection) -> None:
         """Create the table, and the schema it belongs to, where they are missing."""

@@ -1,0 +1,121 @@
+"""Writing the file that settles a drift, after a copy has shown that its SQL does what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from faberdb.catalog import Schema
+from faberdb.catalog.difference import Difference, describe
+from faberdb.drift import compare
+from faberdb.errors import EnvironmentBusy, Refused
+from faberdb.ledger.schemas import kept_schema
+from faberdb.settlement import FOLDER, adopting_header, reverting_header
+from faberdb.synthesis import Synthesis, prove, synthesise
+from faberdb.target import Target
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """A file that was written."""
+
+    path: Path
+    statements: int
+    destroys: tuple[str, ...]  # what holds rows or values and goes when it is run
+
+
+def adopt(target: Target) -> Settlement:
+    """Write a revision that brings the others up to this environment's database.
+
+    Raises:
+        Refused: there is no drift, or its SQL could not be written or proven; nothing was written.
+        EnvironmentBusy: a release is at work.
+    """
+    released, live = _both(target)
+    _, back = _proven(target, released, live)
+    name = f"{datetime.now(UTC):%Y%m%d%H%M%S}_adopt_drift_of_{target.name}"
+    newest = max((r.name for r in target.tool.revisions()), default="")
+    if name < newest:
+        raise Refused(
+            f"The revision {name} would come before {newest}.",
+            why="Revisions run in the order of their names, and this one stands on all that was released.",
+            next_step="write the revision by hand, with this first line: "
+            + adopting_header(live.fingerprint).strip(),
+        )
+    path = target.tool.write_revision(name, adopting_header(live.fingerprint) + back.script)
+    return Settlement(path=path, statements=len(back.statements), destroys=back.destroys)
+
+
+def revert(target: Target) -> Settlement:
+    """Write a script that brings this environment's database back to what was released.
+
+    Raises:
+        Refused, EnvironmentBusy: as `adopt`.
+    """
+    released, live = _both(target)
+    there, _ = _proven(target, released, live)
+    folder = target.project.root / FOLDER / target.name
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{datetime.now(UTC):%Y%m%d%H%M%S}_{live.fingerprint[:12]}.sql"
+    path.write_text(reverting_header(live.fingerprint, released.fingerprint) + there.script)
+    return Settlement(path=path, statements=len(there.statements), destroys=there.destroys)
+
+
+def _both(target: Target) -> tuple[Schema, Schema]:
+    """The schema as it was released, and as it is."""
+    drift = compare(target)
+    if drift.at_work:
+        raise EnvironmentBusy(
+            f"{target.name}: {drift.at_work} is at work, so nothing can be called drift.",
+            next_step="try again when it has ended",
+        )
+    if not drift.drifted:
+        raise Refused(f"There is nothing to settle. {drift.headline}.")
+    released = kept_schema(target.ledger, drift.expected)
+    if released is None:
+        raise Refused(
+            f"What the last release left in {target.name} is not on record as a whole schema.",
+            why="It was made before faber-db kept schemas.",
+            next_step="write the revision by hand; the next release keeps the schema that it leaves",
+        )
+    live = target.schema()
+    if live.fingerprint != drift.found:
+        raise EnvironmentBusy(f"The schema of {target.name} changes just now.", next_step="try again")
+    return released, live
+
+
+def _proven(target: Target, released: Schema, live: Schema) -> tuple[Synthesis, Synthesis]:
+    """Back to what was released, and forth to what is."""
+    login = target.dsn.user
+    to_released, to_live = synthesise(live, released, login=login), synthesise(released, live, login=login)
+    unwritten = to_released.unwritten or to_live.unwritten
+    if unwritten:
+        raise Refused(
+            f"The SQL for {_counted(unwritten)} is not known; nothing was written.",
+            why="; ".join(describe(d) for d in unwritten[:_SHOWN]),
+            next_step="write the file by hand. First line of a revision that adopts: "
+            f"{adopting_header(live.fingerprint).strip()}  Of {FOLDER}/{target.name}/NAME.sql that reverts: "
+            f"{reverting_header(live.fingerprint, released.fingerprint).strip()}",
+        )
+    wrong = prove(
+        target.dsn,
+        there=to_released,
+        back=to_live,
+        start=live,
+        end=released,
+        leave_out=target.tool.tracking_tables,
+    )
+    if wrong:
+        raise Refused(
+            "The SQL that was worked out does not lead there on a copy; nothing was written.",
+            why="; ".join(wrong),
+            next_step=f"faber-db drift {target.name}, and write it by hand",
+        )
+    return to_released, to_live
+
+
+def _counted(unwritten: tuple[Difference, ...]) -> str:
+    return "one difference" if len(unwritten) == 1 else f"{len(unwritten)} differences"

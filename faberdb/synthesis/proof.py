@@ -1,0 +1,87 @@
+"""Proving a synthesis: there and back again on a copy of the live schema, without a row of its data."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+import psycopg
+
+from faberdb.catalog import Schema, read_schema
+from faberdb.catalog.difference import describe, differences
+from faberdb.connection import Connection, connect
+from faberdb.databases import drop_database, ensure_database, fitting_name
+from faberdb.dsn import Dsn
+from faberdb.snapshot.programs import dump_schema, restore
+from faberdb.synthesis.statements import Synthesis
+
+_TIMEOUT_S = 600
+_SHOWN = 5
+
+
+def prove(
+    dsn: Dsn, *, there: Synthesis, back: Synthesis, start: Schema, end: Schema, leave_out: Collection[str]
+) -> tuple[str, ...]:
+    """Run both ways on a copy of a live database whose schema is `start`.
+
+    Args:
+        dsn: the live database; only read.
+        there: from `start` to `end`.
+        back: from `end` to `start`.
+        start: the live schema.
+        end: the schema to arrive at.
+        leave_out: unqualified names of the migration tool's tables.
+
+    Returns:
+        What differs or fails, in words; empty when both ways arrive.
+
+    Raises:
+        FaberError: the copy could not be made.
+    """
+    copy = dsn.with_database(fitting_name(dsn.database, f"_proof_{secrets.token_hex(4)}"))
+    with tempfile.TemporaryDirectory(prefix="faber-db-") as folder:
+        archive = Path(folder) / "schema"
+        dump_schema(dsn, archive, timeout_s=_TIMEOUT_S)
+        ensure_database(copy)
+        try:
+            with connect(copy, purpose="prove") as conn:
+                version = conn.info.server_version
+                if "schema public" not in start.objects:
+                    conn.execute("DROP SCHEMA IF EXISTS public")
+            restore(archive, copy, server_version=version, with_roles=True, timeout_s=_TIMEOUT_S)
+            with connect(copy, purpose="prove") as conn:
+                return _both_ways(conn, there, back, start, end, leave_out)
+        finally:
+            drop_database(copy)
+
+
+def _both_ways(
+    conn: Connection,
+    there: Synthesis,
+    back: Synthesis,
+    start: Schema,
+    end: Schema,
+    leave_out: Collection[str],
+) -> tuple[str, ...]:
+    copied = read_schema(conn, leave_out=leave_out)
+    if copied.fingerprint != start.as_restored().fingerprint:
+        return ("The copy of the live schema is not equal to it.", *_said(start.as_restored(), copied))
+    for way, wanted in ((there, end), (back, start)):
+        try:
+            with conn.transaction():
+                for statement in way.statements:
+                    conn.execute(statement.encode())
+        except psycopg.Error as error:
+            return (f"{str(error).strip().splitlines()[0]}: {' '.join(statement.split())[:200]}",)
+        found = read_schema(conn, leave_out=leave_out)
+        if found.fingerprint != wanted.as_restored().fingerprint:
+            return _said(wanted.as_restored(), found)
+    return ()
+
+
+def _said(wanted: Schema, found: Schema) -> tuple[str, ...]:
+    lines = [describe(d) for d in differences(wanted, found)]
+    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return (*lines[:_SHOWN], *more)
