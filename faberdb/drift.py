@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from faberdb.catalog.difference import Difference, describe, differences
+from faberdb.catalog import Difference, Severity, describe, differences, without_ignored
 from faberdb.errors import Refused
 from faberdb.ledger import Kind
 from faberdb.ledger.schemas import kept_schema
@@ -36,7 +36,9 @@ class Drift:
     @property
     def text(self) -> str:
         """For people: one line, and below it one for each object that differs."""
-        return "\n".join([self.headline, *(f"  {describe(d)}" for d in self.differences or ())])
+        return "\n".join(
+            [self.headline, *(f"  {d.severity.value:<6}  {describe(d)}" for d in self.differences or ())]
+        )
 
     @property
     def headline(self) -> str:
@@ -54,10 +56,14 @@ class Drift:
     def markdown(self) -> str:
         """For Prefect's artifact: the line, and a table of what differs."""
         rows = [
-            f"| {d.kind} | `{_cell(d.object)}` | {_code(d.before)} | {_code(d.after)} |"
+            f"| {d.severity.value} | {d.kind} | `{_cell(d.object)}` | {_code(d.before)} | {_code(d.after)} |"
             for d in self.differences or ()
         ]
-        table = ["", "| | object | released | found |", "| --- | --- | --- | --- |", *rows] if rows else []
+        table = (
+            ["", "| severity | | object | released | found |", "| --- | --- | --- | --- | --- |", *rows]
+            if rows
+            else []
+        )
         return "\n".join([f"## {self.headline}", *table, ""])
 
     def to_json(self) -> dict[str, Any]:
@@ -68,12 +74,7 @@ class Drift:
             "drifted": self.drifted,
             "expected": self.expected,
             "found": self.found,
-            "differences": None
-            if self.differences is None
-            else [
-                {"kind": d.kind, "object": d.object, "before": d.before, "after": d.after}
-                for d in self.differences
-            ],
+            "differences": None if self.differences is None else [d.to_json() for d in self.differences],
         }
 
 
@@ -100,16 +101,20 @@ def compare(target: Target, *, since: str = "") -> Drift:
     )
     if at_work or not expected:
         return nothing
-    schema = target.schema()
+    schema, ignore = target.schema(), target.project.config.drift.ignore
     if _standing(target) != standing:  # a release began, or even landed, during the look
         return replace(nothing, at_work="a release")
     before = schema if schema.fingerprint == expected else kept_schema(target.ledger, expected)
+    if before is None:
+        return replace(nothing, expected=expected, found=schema.fingerprint, since=since)
+    found = differences(without_ignored(before, ignore), without_ignored(schema, ignore))
+    ignored = not found  # all that differs is somebody else's
     return replace(
         nothing,
-        expected=expected,
+        expected=schema.fingerprint if ignored else expected,
         found=schema.fingerprint,
         since=since,
-        differences=None if before is None else differences(before, schema),
+        differences=tuple(sorted(found, key=lambda d: list(Severity).index(d.severity))),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from faberdb.catalog import read_schema
+from faberdb.catalog import Schema, read_schema
 from faberdb.connection import Connection, connect
 from faberdb.databases import cannot_restore_beside
 from faberdb.dsn import Dsn
@@ -22,10 +22,15 @@ class Observation:
     """What a planner needs to know of a database, read at one moment."""
 
     tracked: tuple[TrackedRevision, ...]
-    fingerprint: str  # of the schema, the tool's own tables left out
+    schema: Schema  # the tool's own tables left out
     row_counts: Mapping[str, int]  # of the relations asked for, those that exist
     cannot_restore_beside: str  # why restore-and-swap would not work here, "" when it would
     notes: tuple[str, ...] = ()  # what an approver should know and no policy judges
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the schema."""
+        return self.schema.fingerprint
 
 
 def observe(dsn: Dsn, tool: MigrationTool, *, count: Collection[str] = ()) -> Observation:
@@ -39,7 +44,7 @@ def observe(dsn: Dsn, tool: MigrationTool, *, count: Collection[str] = ()) -> Ob
     with connect(dsn, purpose="plan") as conn:
         return Observation(
             tracked=tool.tracked(conn),
-            fingerprint=read_schema(conn, leave_out=tool.tracking_tables).fingerprint,
+            schema=read_schema(conn, leave_out=tool.tracking_tables),
             row_counts=_row_counts(conn, count),
             cannot_restore_beside=cannot_restore_beside(dsn),
             notes=_notes(conn),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from faberdb.catalog import read_schema
+from faberdb.catalog import Schema, read_schema
 from faberdb.connection import connect
 from faberdb.credentials import address_source, ledger_dsn, resolve_dsn
 from faberdb.errors import FaberError
@@ -17,7 +17,7 @@ from faberdb.given import NOTHING_GIVEN, Given
 from faberdb.health.history import HealthHistory, PastLook
 from faberdb.ledger import Entry, Kind, Ledger
 from faberdb.project import Environment, Project
-from faberdb.release.record import Release, last_fingerprint, newest_release
+from faberdb.release.record import Release, comparable_fingerprint, newest_release
 from faberdb.snapshot.manifest import Manifest
 from faberdb.target import open_project_ledger, store_of, tool_of
 
@@ -134,7 +134,6 @@ def read_status(
     with open_project_ledger(project) as ledger, ThreadPoolExecutor(max_workers=8) as pool:
         looks = [pool.submit(_look, project, e, given.get(e.name, NOTHING_GIVEN)) for e in environments]
         releases = {e.name: newest_release(ledger, e.name) for e in environments}
-        recorded = {e.name: last_fingerprint(ledger, e.name) for e in environments}
         proofs = {e.name: _newest_proof(ledger, e.name) for e in environments}
         health = {e.name: _last_look(ledger, project, e.name) for e in environments}
         snapshots = {
@@ -145,7 +144,7 @@ def read_status(
                 e,
                 look.result(),
                 releases[e.name],
-                recorded[e.name],
+                _drifted(ledger, project, e.name, look.result()),
                 snapshots[e.name],
                 proofs[e.name],
                 health[e.name],
@@ -160,7 +159,7 @@ class _Look:
     address: str
     size: str = ""
     tables: int = 0
-    fingerprint: str = ""
+    schema: Schema | None = None
 
 
 def _look(project: Project, environment: Environment, given: Given) -> _Look:
@@ -182,7 +181,15 @@ def _look(project: Project, environment: Environment, given: Given) -> _Look:
             schema = read_schema(conn, leave_out=tool_of(project, dsn).tracking_tables)
     except FaberError:  # it went away between the two looks; the state that was read stands
         return _Look(state=state, address=address)
-    return _Look(state=state, address=address, size=row[0], tables=row[1], fingerprint=schema.fingerprint)
+    return _Look(state=state, address=address, size=row[0], tables=row[1], schema=schema)
+
+
+def _drifted(ledger: Ledger, project: Project, environment: str, look: _Look) -> bool | None:
+    if look.schema is None:
+        return None
+    ignore = project.config.drift.ignore
+    expected = comparable_fingerprint(ledger, environment, found=look.schema, ignore=ignore)
+    return look.schema.fingerprint != expected if expected else None
 
 
 def _newest_snapshot(project: Project, environment: str, given: Given) -> Manifest | None:
@@ -207,7 +214,7 @@ def _status(
     environment: Environment,
     look: _Look,
     release: Release | None,
-    recorded: str | None,
+    drifted: bool | None,
     snapshot: Manifest | None,
     proof: Entry | None,
     health: PastLook | None,
@@ -220,7 +227,7 @@ def _status(
         state=look.state,
         size=look.size,
         tables=look.tables,
-        drifted=look.fingerprint != recorded if recorded and look.fingerprint else None,
+        drifted=drifted,
         release=release,
         snapshot=snapshot,
         proof=proof,

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from faberdb.catalog.difference import Difference, describe, differences
+from faberdb.catalog.difference import Difference, Severity, describe, differences
+from faberdb.catalog.ignoring import without_ignored
 from faberdb.catalog.reader import read_schema
 from faberdb.catalog.schema import FORMAT, KINDS, Schema, kind_of
 
-__all__ = ["FORMAT", "KINDS", "Difference", "Schema", "describe", "differences", "kind_of", "read_schema"]
+__all__ = [
+    "FORMAT",
+    "KINDS",
+    "Difference",
+    "Schema",
+    "Severity",
+    "describe",
+    "differences",
+    "kind_of",
+    "read_schema",
+    "without_ignored",
+]

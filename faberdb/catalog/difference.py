@@ -5,14 +5,29 @@ Refuses to judge: whether a difference is drift, a plan's effect or damage is th
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Literal
 
 from faberdb.catalog.schema import KINDS, Schema, kind_of
 
+_SAID: Final = {"comment on", "statistics"}
+_ACCESS: Final = {"owner of", "grants on", "default privileges"}
+_GUARDS: Final = {"policy"}
+_RULES: Final = {"constraint", "domain constraint", "trigger", "rule", "event trigger"} | _GUARDS
 _RANK: Final = {kind: rank for rank, kind in enumerate(KINDS)}
 _SHOWN: Final = 90  # characters of a definition in a line
 _CONTEXT: Final = 20  # characters kept before the place where two long definitions part
+
+
+class Severity(StrEnum):
+    """What a difference may do to those who use the database."""
+
+    HIGH = "high"  # what they read, write or call is gone or of another type, or a guard is off
+    MEDIUM = "medium"  # it answers otherwise: refuses more, lets more in, is slower
+    LOW = "low"  # something more is there
+    INFO = "info"  # said about it only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +38,29 @@ class Difference:
     object: str  # its name, such as "column public.orders.id"
     before: str | None  # its definition; None exactly when it was added
     after: str | None  # likewise; None exactly when it was removed
+
+    @property
+    def severity(self) -> Severity:
+        """By its kind and what became of it."""
+        kind = kind_of(self.object)
+        if kind in _SAID:
+            return Severity.INFO
+        if self.kind == "removed":
+            return Severity.MEDIUM if kind in _RULES - _GUARDS | {"index"} else Severity.HIGH
+        if self.kind == "added":
+            return Severity.MEDIUM if kind in _RULES | _ACCESS else Severity.LOW
+        retyped = kind in {"column", "attribute"} and _first(self.before) != _first(self.after)
+        return Severity.HIGH if retyped or kind in _GUARDS else Severity.MEDIUM
+
+    def to_json(self) -> dict[str, str | None]:
+        """For programs."""
+        return {
+            "severity": self.severity.value,
+            "kind": self.kind,
+            "object": self.object,
+            "before": self.before,
+            "after": self.after,
+        }
 
 
 def differences(before: Schema, after: Schema) -> tuple[Difference, ...]:
@@ -56,6 +94,11 @@ def describe(difference: Difference) -> str:
         lead = "…" if start else ""
         before, after = lead + before[start:], lead + after[start:]
     return f"{head}: {_cut(before)} -> {_cut(after)}"
+
+
+def _first(definition: str | None) -> str:
+    """The type that a column's definition begins with, as far as that shows a change of it."""
+    return re.split(r" (?:COLLATE|NOT NULL|DEFAULT|GENERATED|STORAGE|COMPRESSION) ?", definition or "")[0]
 
 
 def _same_until(one: str, other: str) -> int:

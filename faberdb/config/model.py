@@ -8,7 +8,7 @@ decided in `faberdb.policy`.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -115,6 +115,10 @@ class MigrationsSection(Section):
     lock_timeout_seconds: Seconds = Field(default=5, description="Bound on each wait for a lock.")
 
 
+# Partition managers and monitoring keep to schemas of their own.
+_OTHERS: Final = ("partman.*", "pgwatch.*", "pganalyze.*", "monitoring.*")
+
+
 class DriftSection(Section):
     """What is done about schemas that were changed past the releases."""
 
@@ -122,6 +126,10 @@ class DriftSection(Section):
         default=True,
         description="Where releases wait for a person, none begins on a schema that drifted, unless its plan settles "
         "that; elsewhere, and with false, the plan only says so.",
+    )
+    ignore: tuple[str, ...] = Field(
+        default=_OTHERS,
+        description="Globs of what others own and change, such as public.events_p* or index public.tmp_*: no drift.",
     )
 
 

@@ -40,7 +40,7 @@ class Check:
 def every_check(
     *,
     tool: MigrationTool | None,
-    expected_fingerprint: str | None,
+    expected: structure.Expected | None,
     thresholds: Thresholds,
     baseline: Baseline | None,
     connected_ms: Callable[[], float],
@@ -66,7 +66,7 @@ def every_check(
     )
     yield schema(
         "fingerprint",
-        lambda conn: structure.fingerprint(conn, expected=expected_fingerprint, leave_out=leave_out),
+        lambda conn: structure.fingerprint(conn, expected=expected, leave_out=leave_out),
         quick=False,
     )
     yield schema("invalid indexes", structure.invalid_indexes)

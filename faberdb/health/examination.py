@@ -19,6 +19,7 @@ from faberdb.errors import FaberError, Transient
 from faberdb.health.catalogue import Check, chosen, every_check
 from faberdb.health.report import CheckResult, HealthReport, HealthState, not_run
 from faberdb.health.statements import Baseline
+from faberdb.health.structure import Expected
 from faberdb.health.thresholds import Thresholds
 from faberdb.tools.protocol import MigrationTool
 
@@ -47,7 +48,7 @@ def check_health(
     dsn: Dsn,
     *,
     tool: MigrationTool | None,
-    expected_fingerprint: str | None,
+    expected: Expected | None,
     thresholds: Thresholds | None = None,
     checks: Collection[str] | None = None,
     timeout_s: float = 30,
@@ -59,7 +60,7 @@ def check_health(
         dsn: where.
         tool: whose revisions are compared and whose own tables are no part of the schema; None where the
             project has none.
-        expected_fingerprint: of the schema as the last release left it; None where there was none.
+        expected: tells the fingerprint that the schema should have; None where there was no release.
         thresholds: from where on a figure is bad; the defaults where None.
         checks: areas of `AREAS`, or names of single checks; all where None. Connecting is always judged.
         timeout_s: of the whole. Opening the session may take up to two seconds more: libpq counts so.
@@ -71,7 +72,7 @@ def check_health(
     limit = _Limit(timeout_s=timeout_s)
     every = every_check(
         tool=tool,
-        expected_fingerprint=expected_fingerprint,
+        expected=expected,
         thresholds=thresholds or Thresholds(),
         baseline=baseline,
         connected_ms=lambda: limit.connected_ms,

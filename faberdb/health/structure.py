@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
-from faberdb.catalog import read_schema
+from faberdb.catalog import Schema, read_schema
 from faberdb.connection import Connection
 from faberdb.health.report import CheckResult, HealthState, listed
 
@@ -30,9 +30,14 @@ WHERE t.tgisinternal AND t.tgenabled = 'D' AND k.contype = 'f' ORDER BY 1
 """
 
 
-def fingerprint(conn: Connection, *, expected: str | None, leave_out: Collection[str]) -> CheckResult:
+Expected = Callable[[Schema], str]
+"""Gets the schema that was found; returns the fingerprint that it should have, "" where that is not known."""
+
+
+def fingerprint(conn: Connection, *, expected: Expected | None, leave_out: Collection[str]) -> CheckResult:
     """The schema against the one on record; reads the catalogue only."""
-    return _fingerprint(read_schema(conn, leave_out=leave_out).fingerprint, expected)
+    found = read_schema(conn, leave_out=leave_out)
+    return _fingerprint(found.fingerprint, (expected(found) if expected else "") or None)
 
 
 def invalid_indexes(conn: Connection) -> CheckResult:

@@ -26,7 +26,9 @@ def plan_target(target: Target, *, change: str = "", requester: str = "", skip_b
     revisions = target.tool.revisions()
     seen = observe(target.dsn, target.tool)
     scripts = {r.name: parse_script(r.script, source=r.name) for r in pending(revisions, seen.tracked)}
-    expected = comparable_fingerprint(target.ledger, target.name, found=seen.fingerprint)
+    expected = comparable_fingerprint(
+        target.ledger, target.name, found=seen.schema, ignore=target.project.config.drift.ignore
+    )
     reversal = find_reversal(target.project.root, target.name, found=seen.fingerprint, expected=expected)
     if reversal is not None:
         scripts[reversal.name] = parse_script(reversal.script, source=reversal.name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from faberdb.catalog import Schema, without_ignored
 from faberdb.errors import Refused, Transient
 from faberdb.ledger import Entry, Kind, Ledger
 from faberdb.ledger.schemas import kept_schema
@@ -132,18 +133,25 @@ def last_fingerprint(ledger: Ledger, environment: str) -> str | None:
     return str(newest.body["fingerprint"]) if newest else None
 
 
-def comparable_fingerprint(ledger: Ledger, environment: str, *, found: str) -> str:
-    """What the schema should be, where that can be told from drift; "" where it cannot.
+def comparable_fingerprint(
+    ledger: Ledger, environment: str, *, found: Schema, ignore: Collection[str]
+) -> str:
+    """The fingerprint that tells drift from none when it is held against that of `found`; "" where nothing can.
 
-    A fingerprint whose schema was not kept, or by a version that wrote schemas differently, is no drift.
+    A fingerprint whose schema was not kept, or by a version that wrote schemas differently, tells nothing; a
+    schema that differs only in what is ignored is as expected.
     """
     expected = last_fingerprint(ledger, environment) or ""
-    if expected in {"", found}:
+    if expected in {"", found.fingerprint}:
         return expected
     try:
-        return expected if kept_schema(ledger, expected) is not None else ""
+        kept = kept_schema(ledger, expected)
     except Refused:
         return ""
+    if kept is None:
+        return ""
+    same = without_ignored(kept, ignore).fingerprint == without_ignored(found, ignore).fingerprint
+    return found.fingerprint if same else expected
 
 
 def left_by(ledger: Ledger, release: Release) -> str:

@@ -18,7 +18,7 @@ from faberdb.health.report import finding, not_run
 from faberdb.health.statements import statement_times
 from faberdb.progress import Progress
 from faberdb.release.execution import journal_of
-from faberdb.release.record import Release, last_fingerprint
+from faberdb.release.record import Release, comparable_fingerprint
 from faberdb.target import Target
 
 BEFORE = ("connectivity", "performance", "schema", "transaction id age", "multixact age")
@@ -42,7 +42,9 @@ def environment_health(
     report = check_health(
         target.dsn,
         tool=target.tool,
-        expected_fingerprint=last_fingerprint(target.ledger, target.name),
+        expected=lambda found: comparable_fingerprint(
+            target.ledger, target.name, found=found, ignore=target.project.config.drift.ignore
+        ),
         thresholds=thresholds_of(health),
         checks=asked,
         timeout_s=timeout_s,

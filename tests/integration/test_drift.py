@@ -11,6 +11,7 @@ from faberdb.connection import connect
 from faberdb.drift import Drift, compare, look_for_drift
 from faberdb.dsn import Dsn
 from faberdb.ledger import Kind
+from faberdb.release.opening import plan_target
 from faberdb.target import Target, open_target
 from tests.flows.shoplet import Shoplet, make_shoplet
 from tests.integration.releasing import begin, begin_undo, end_undo, land
@@ -174,3 +175,17 @@ def test_a_release_further_back_can_be_compared_with(shoplet: Shoplet, target: T
     since = compare(target, since=first.id)
     assert [d.object for d in since.differences or ()] == ["column public.account.label"]
     assert f"instead of {since.expected[:12]}" in since.headline
+
+
+def test_what_others_own_is_no_drift_and_stands_in_no_releases_way(shoplet: Shoplet, target: Target) -> None:
+    land(shoplet)
+    by_hand(target, "CREATE SCHEMA partman; CREATE TABLE partman.part_config (parent text)")
+    assert not compare(target).drifted
+    shoplet.add(LABEL)
+    assert not plan_target(target, requester="Priya").blocked
+    by_hand(target, "CREATE TABLE by_hand (id int)")
+    found = compare(target)
+    assert [d.object for d in found.differences or () if d.object.startswith("table")] == [
+        "table public.by_hand"
+    ]
+    assert "drift" in [f.code for f in plan_target(target, requester="Priya").blocked]

@@ -95,7 +95,11 @@ def fingerprint(dsn: Dsn) -> str:
 
 def health(dsn: Dsn, *areas: str, expected: str | None = None, timeout_s: float = 20) -> HealthReport:
     return check_health(
-        dsn, tool=TOOL, expected_fingerprint=expected, checks=areas or None, timeout_s=timeout_s
+        dsn,
+        tool=TOOL,
+        expected=(lambda _: expected) if expected else None,
+        checks=areas or None,
+        timeout_s=timeout_s,
     )
 
 
@@ -200,7 +204,7 @@ def test_connections_are_counted(database: Dsn) -> None:
         report = check_health(
             database,
             tool=None,
-            expected_fingerprint=None,
+            expected=None,
             thresholds=replace(Thresholds(), connections_unhealthy_percent=200 / int(limit)),
             checks=("performance",),
         )
@@ -237,7 +241,7 @@ def test_revisions_are_judged_by_the_worst_of_them(
 
 
 def test_a_directory_that_cannot_be_read_is_unhealthy_and_the_rest_is_looked_at(database: Dsn) -> None:
-    report = check_health(database, tool=TableTool(unreadable=True), expected_fingerprint=None)
+    report = check_health(database, tool=TableTool(unreadable=True), expected=None)
 
     assert found(report, "revisions").state is UNHEALTHY
     assert found(report, "revisions").next_step == "tidy it"
@@ -245,7 +249,7 @@ def test_a_directory_that_cannot_be_read_is_unhealthy_and_the_rest_is_looked_at(
 
 
 def test_a_project_without_a_tool_has_no_migrations_to_judge(database: Dsn) -> None:
-    report = check_health(database, tool=None, expected_fingerprint=None)
+    report = check_health(database, tool=None, expected=None)
 
     assert found(report, "revisions").state is NOT_RUN
     assert report.overall is HEALTHY
@@ -294,7 +298,7 @@ def test_a_long_transaction_is_named(database: Dsn) -> None:
         report = check_health(
             database,
             tool=None,
-            expected_fingerprint=None,
+            expected=None,
             thresholds=replace(Thresholds(), transaction_warn_seconds=0),
             checks=("performance",),
         )
@@ -318,7 +322,7 @@ def test_a_blocked_session_and_its_blocker_are_named(database: Dsn) -> None:
             report = check_health(
                 database,
                 tool=None,
-                expected_fingerprint=None,
+                expected=None,
                 thresholds=replace(Thresholds(), blocked_warn_seconds=0),
                 checks=("performance",),
             )

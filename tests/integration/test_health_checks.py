@@ -72,7 +72,7 @@ def look(dsn: Dsn, name: str, *, baseline: Baseline | None = None, **bounds: Any
     report = check_health(
         dsn,
         tool=None,
-        expected_fingerprint=None,
+        expected=None,
         checks=(name,),
         thresholds=replace(BOUNDS, **bounds),
         baseline=baseline,
@@ -460,7 +460,7 @@ def test_a_check_that_the_role_may_not_make_stands_alone(database: Dsn, nobody: 
         "REVOKE SELECT ON pg_stat_user_tables FROM PUBLIC",
     )
 
-    report = check_health(nobody, tool=None, expected_fingerprint=None)
+    report = check_health(nobody, tool=None, expected=None)
 
     unread = {r.name: r for r in report.results if r.figure == "not read"}
     assert set(unread) == {
@@ -491,7 +491,7 @@ def test_a_locked_table_holds_no_check_up(database: Dsn) -> None:
         report = check_health(
             database,
             tool=None,
-            expected_fingerprint=None,
+            expected=None,
             checks=("safety", "maintenance", "performance"),
             thresholds=replace(BOUNDS, unused_index_days=0, unused_index_min_mb=0),
         )

@@ -77,14 +77,14 @@ def older() -> Iterator[OlderServer]:
 
 def look(dsn: Dsn, name: str, thresholds: Thresholds | None = None) -> CheckResult:
     report = check_health(
-        dsn, tool=None, expected_fingerprint=None, checks=(name,), thresholds=thresholds or Thresholds()
+        dsn, tool=None, expected=None, checks=(name,), thresholds=thresholds or Thresholds()
     )
     (result,) = report.results
     return result
 
 
 def test_every_check_is_read(older: OlderServer) -> None:
-    report = check_health(older.dsn, tool=None, expected_fingerprint=None)
+    report = check_health(older.dsn, tool=None, expected=None)
 
     assert report.overall is HealthState.HEALTHY, report.summary()
     assert "not read" not in {r.figure for r in report.results}
@@ -139,7 +139,7 @@ def test_a_standby_that_is_late_is_told_on_both_sides(older: OlderServer) -> Non
                 time.sleep(0.1)
                 primarys = look(older.dsn, "replication lag", bound)
                 standbys = look(standby, "replication lag", bound)
-        whole = check_health(standby, tool=None, expected_fingerprint=None)
+        whole = check_health(standby, tool=None, expected=None)
     finally:
         older.stop("standby")
 

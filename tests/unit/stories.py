@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from faberdb.catalog import Schema
 from faberdb.config.model import FaberConfig
 from faberdb.ledger import Entry, Kind, Ledger
 from faberdb.observation import Observation
@@ -34,7 +35,7 @@ class Story:
     lines: list[Entry] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        seen = Observation(tracked=(), fingerprint="f" * 64, row_counts={}, cannot_restore_beside="")
+        seen = Observation(tracked=(), schema=Schema(objects={}), row_counts={}, cannot_restore_beside="")
         plan = make_plan(
             project="shop",
             environment="production",

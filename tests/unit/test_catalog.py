@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from faberdb.catalog import KINDS, Schema, describe, differences, kind_of
+from faberdb.catalog import KINDS, Schema, Severity, describe, differences, kind_of, without_ignored
 from faberdb.catalog.spelling import canonical, canonical_function
 from faberdb.errors import Refused
 
@@ -192,3 +192,57 @@ def test_the_body_of_a_function_stays_as_its_author_wrote_it() -> None:
     assert canonical_function(text) == (
         "CREATE FUNCTION f(a text[] DEFAULT ARRAY[('x'::varchar)::text])\nAS $f$ (ARRAY[1])::text[] $f$"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "severity"),
+    [
+        ("table public.a", "TABLE", None, Severity.HIGH),
+        ("column public.a.b", "integer NOT NULL", "bigint NOT NULL", Severity.HIGH),
+        ("column public.a.b", "integer", "integer DEFAULT 1", Severity.MEDIUM),
+        ("policy public.a.mine", "PERMISSIVE FOR ALL", None, Severity.HIGH),
+        ("constraint public.a.k", "CHECK (x)", None, Severity.MEDIUM),
+        ("constraint public.a.k", None, "CHECK (x)", Severity.MEDIUM),
+        ("index public.i", "CREATE INDEX", None, Severity.MEDIUM),
+        ("index public.i", None, "CREATE INDEX", Severity.LOW),
+        ("grants on table public.a", None, "GRANT SELECT TO x", Severity.MEDIUM),
+        ("table public.new", None, "TABLE", Severity.LOW),
+        ("comment on table public.a", "x", "y", Severity.INFO),
+    ],
+)
+def test_a_difference_says_what_it_may_do(
+    name: str, before: str | None, after: str | None, severity: Severity
+) -> None:
+    one = Schema(objects={name: before} if before is not None else {})
+    other = Schema(objects={name: after} if after is not None else {})
+    (found,) = differences(one, other)
+    assert found.severity is severity
+    assert found.to_json()["severity"] == severity.value
+
+
+ALL = {
+    "schema partman",
+    "table partman.part",
+    "table public.events",
+    "column public.events_p1.id",
+    "index public.events_p1_at",
+}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "gone"),
+    [
+        ("partman.*", {"schema partman", "table partman.part"}),
+        ("public.events_p*", {"column public.events_p1.id", "index public.events_p1_at"}),
+        ("index public.events_p*", {"index public.events_p1_at"}),
+        ("nothing", set()),
+    ],
+)
+def test_what_others_own_is_left_out_with_what_is_said_about_it(pattern: str, gone: set[str]) -> None:
+    said = {f"comment on {name}" for name in ALL} | {
+        "owner of schema partman",
+        "grants on table partman.part",
+    }
+    kept = set(without_ignored(Schema(objects=dict.fromkeys(ALL | said, "x")), (pattern,)).objects)
+    assert kept & ALL == ALL - gone
+    assert {n for n in said if n.split(" ", 2)[2] not in gone} == kept - ALL

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from faberdb.catalog import Schema
 from faberdb.config.model import FaberConfig
 from faberdb.errors import HistoryRefused, UnreadableSql
 from faberdb.observation import Observation
@@ -28,7 +29,7 @@ APPLIED = TrackedRevision(
 def observed(**given: Any) -> Observation:
     facts: dict[str, Any] = {
         "tracked": (APPLIED,),
-        "fingerprint": "f" * 64,
+        "schema": Schema(objects={}),
         "row_counts": {},
         "cannot_restore_beside": "",
     }
@@ -147,7 +148,9 @@ def test_a_digest_says_what_runs_and_where_and_not_who_asked() -> None:
     [
         lambda: plan("CREATE TABLE t (id bigint)"),
         lambda: plan("CREATE TABLE t (id int)", environment="staging"),
-        lambda: plan("CREATE TABLE t (id int)", observed=observed(fingerprint="e" * 64)),
+        lambda: plan(
+            "CREATE TABLE t (id int)", observed=observed(schema=Schema(objects={"table public.t": "TABLE"}))
+        ),
         lambda: plan("CREATE TABLE t (id int)", config={"migrations": {"lock_timeout_seconds": 1}}),
     ],
     ids=["statements", "environment", "schema", "budget"],
