@@ -11,8 +11,9 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def end(home: Path, running: Running) -> None:
 
 
 def _spawn(home: Path, service: Service) -> subprocess.Popen[bytes]:
-    with log_of(home, service.name).open("ab") as out:
+    with log_of(home, service.name).open("ab") as out, _interruptible():
         process = subprocess.Popen(
             service.command,
             env=dict(service.environment),
@@ -97,6 +98,23 @@ def _spawn(home: Path, service: Service) -> subprocess.Popen[bytes]:
     state = remembered(home)
     remember(home, replace(state, processes=(*state.processes, process.pid)))
     return process
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let what we start be interrupted, also where we were started with SIGINT ignored, as by `nohup ... &`.
+
+    That is inherited, and a Prefect worker that is told to end sends itself a SIGINT.
+    """
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if not ignored or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def end_leftovers(home: Path) -> None:
