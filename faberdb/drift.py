@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from faberdb.catalog import Difference, Severity, describe, differences, without_ignored
-from faberdb.errors import Refused
 from faberdb.ledger import Kind
 from faberdb.ledger.schemas import kept_schema
-from faberdb.release.record import Outcome, last_fingerprint, left_by, newest_touching, read_release
+from faberdb.markdown import code, table
+from faberdb.release.record import Outcome, last_fingerprint, left_by, newest_touching
 from faberdb.target import Target
 
 _SHOWN: Final = 200  # characters of a definition in the artifact
@@ -21,12 +21,12 @@ class Drift:
 
     project: str
     environment: str
-    expected: str  # fingerprint, "" before the first release
-    found: str
+    expected: str  # fingerprint, "" where there is nothing to compare with
+    found: str  # fingerprint, "" where the schema was not looked at
     changed: bool  # since the look before: it appeared, went, or became another
     at_work: str = ""  # the release that changes the schema now, "" for none
     since: str = ""  # the release that it is compared with, "" for the last
-    differences: tuple[Difference, ...] | None = None  # None where the expected schema was not kept
+    differences: tuple[Difference, ...] = ()
 
     @property
     def drifted(self) -> bool:
@@ -37,7 +37,7 @@ class Drift:
     def text(self) -> str:
         """For people: one line, and below it one for each object that differs."""
         return "\n".join(
-            [self.headline, *(f"  {d.severity.value:<6}  {describe(d)}" for d in self.differences or ())]
+            [self.headline, *(f"  {d.severity.value:<6}  {describe(d)}" for d in self.differences)]
         )
 
     @property
@@ -45,26 +45,25 @@ class Drift:
         """For people, in one line."""
         if self.at_work:
             return f"{self.environment}: {self.at_work} is at work, so nothing is compared"
+        if self.found and not self.expected:
+            left = f"what {self.since or 'the last release'} left is not on record"
+            return f"{self.environment}: {left}, so there is nothing to compare with"
         if not self.expected:
             return f"{self.environment}: nothing was released yet, so there is nothing to compare with"
         if not self.drifted:
             return f"{self.environment}: as {self.since or 'the last release'} left it ({self.found[:12]})"
-        many = "" if self.differences is None else f", {len(self.differences)} differences"
-        return f"{self.environment}: DRIFTED{many} ({self.found[:12]} instead of {self.expected[:12]})"
+        many = "1 difference" if len(self.differences) == 1 else f"{len(self.differences)} differences"
+        return f"{self.environment}: DRIFTED, {many} ({self.found[:12]} instead of {self.expected[:12]})"
 
     @property
     def markdown(self) -> str:
         """For Prefect's artifact: the line, and a table of what differs."""
         rows = [
-            f"| {d.severity.value} | {d.kind} | `{_cell(d.object)}` | {_code(d.before)} | {_code(d.after)} |"
-            for d in self.differences or ()
+            (d.severity.value, d.kind, code(d.object), code(d.before, _SHOWN), code(d.after, _SHOWN))
+            for d in self.differences
         ]
-        table = (
-            ["", "| severity | | object | released | found |", "| --- | --- | --- | --- | --- |", *rows]
-            if rows
-            else []
-        )
-        return "\n".join([f"## {self.headline}", *table, ""])
+        differing = table(("severity", "", "object", "released", "found"), rows)
+        return "\n".join([f"## {self.headline}", *(["", differing] if rows else []), ""])
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -74,7 +73,7 @@ class Drift:
             "drifted": self.drifted,
             "expected": self.expected,
             "found": self.found,
-            "differences": None if self.differences is None else [d.to_json() for d in self.differences],
+            "differences": [d.to_json() for d in self.differences],
         }
 
 
@@ -90,7 +89,7 @@ def compare(target: Target, *, since: str = "") -> Drift:
     standing = _standing(target)
     expected, at_work = standing
     if since:
-        expected = _left_by(target, since)
+        _, expected = left_by(target.ledger, target.name, since)
     nothing = Drift(
         project=target.project.name,
         environment=target.name,
@@ -106,7 +105,7 @@ def compare(target: Target, *, since: str = "") -> Drift:
         return replace(nothing, at_work="a release")
     before = schema if schema.fingerprint == expected else kept_schema(target.ledger, expected)
     if before is None:
-        return replace(nothing, expected=expected, found=schema.fingerprint, since=since)
+        return replace(nothing, found=schema.fingerprint, since=since)
     found = differences(without_ignored(before, ignore), without_ignored(schema, ignore))
     ignored = not found  # all that differs is somebody else's
     return replace(
@@ -136,34 +135,9 @@ def look_for_drift(target: Target) -> Drift:
     return replace(drift, changed=changed)
 
 
-def _left_by(target: Target, release: str) -> str:
-    record = read_release(target.ledger, release)
-    if record.environment != target.name:
-        raise Refused(
-            f"The release {release!r} is {record.environment}'s, not {target.name}'s.",
-            next_step=f"faber-db drift {record.environment} --since {release}",
-        )
-    left = left_by(target.ledger, record)
-    if not left:
-        raise Refused(
-            f"The release {release!r} left no schema to compare with.", why=f"It is {record.state}."
-        )
-    return left
-
-
 def _standing(target: Target) -> tuple[str, str]:
     """The fingerprint to expect, and the release that is at work; "" for either that is not there."""
     newest = newest_touching(target.ledger, target.name)
     half_taken_back = newest is not None and newest.rollback_opened and newest.outcome is Outcome.RELEASED
     at_work = newest.id if newest is not None and (newest.open or half_taken_back) else ""
     return last_fingerprint(target.ledger, target.name) or "", at_work
-
-
-def _code(definition: str | None) -> str:
-    return "" if not definition else f"`{_cell(definition)}`"
-
-
-def _cell(text: str) -> str:
-    """In one line that no table and no code span breaks at."""
-    flat = " ".join(text.split()).replace("|", "\\|").replace("`", "'")
-    return flat if len(flat) <= _SHOWN else flat[: _SHOWN - 1] + "…"

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from faberdb.framing import EnvironmentState, Framing
 from faberdb.ledger import Entry
+from faberdb.markdown import one_line, table
 from faberdb.plan import Plan, UndoWay
 from faberdb.release.record import Outcome, Release
 from faberdb.release.rehearsal import Evidence
@@ -20,7 +21,6 @@ Link = Callable[[str], str]
 """From a change's id to its address, "" where it has none."""
 
 _ADDRESS: Final = str.maketrans({"(": "%28", ")": "%29", " ": "%20"})
-_CELL: Final = str.maketrans({"|": "\\|", "\n": " "})
 
 
 def linked(change: str, link: Link) -> str:
@@ -62,9 +62,9 @@ def frame_page(framing: Framing, link: Link) -> str:
             f"Read at commit `{framing.commit[:12]}`" if framing.commit else "Not in a git repository",
         ),
         "## Environments",
-        _table(("environment", "database", "state", "applied", "pending"), rows),
+        table(("environment", "database", "state", "applied", "pending"), rows),
         "## New revisions" if any(s.pending for s in framing.environments) else "",
-        _table(("revision", "still to run in"), _pending(framing.environments)),
+        table(("revision", "still to run in"), _pending(framing.environments)),
         "## Not fit to take a change" if problems else "",
         _bullets(*(f"**{s.environment}**: {s.problem}" for s in problems)),
     )
@@ -93,7 +93,7 @@ def architect_page(plans: Sequence[tuple[str, Plan | None, str]]) -> str:
     columns = ("environment", "to run", "risk", "approval", "undo", "plan")
     return _page(
         "# Architect: what would run, and how it is taken back",
-        _table(columns, rows),
+        table(columns, rows),
         *(text.rstrip() for _, _, text in plans),
     )
 
@@ -181,7 +181,7 @@ def evaluate_page(evidence: Evidence | None, staging: str, tests: str, *, pictur
         "## What it changed" if picture else "",
         picture,
         "## How long each revision took on the copy",
-        _table(("revision", "seconds"), [(f"`{n}`", f"{s:.3f}") for n, s in evidence.step_s]),
+        table(("revision", "seconds"), [(f"`{n}`", f"{s:.3f}") for n, s in evidence.step_s]),
         *staged,
     )
 
@@ -208,11 +208,4 @@ def _page(*parts: str) -> str:
 
 
 def _bullets(*lines: str) -> str:
-    return "\n".join(f"- {' '.join(line.split())}" for line in lines)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return ""
-    lines = [columns, ["---"] * len(columns), *([c.translate(_CELL) for c in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(f"- {one_line(line)}" for line in lines)

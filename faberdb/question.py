@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from faberdb.markdown import code
 from faberdb.plan import Plan, Step
 from faberdb.release.rehearsal import Evidence
 from faberdb.risk import CONFIRMATION_PHRASE, Risk
 
 _SHOWN = 40  # statements; a form with thousands of lines is read by nobody
+_LONGEST = 110  # characters of a statement
 
 
 def approval_question(plan: Plan, evidence: Evidence | None, *, standing: str = "") -> str:
@@ -68,7 +70,7 @@ def _steps(plan: Plan) -> Iterator[str]:
 def _step(number: int, step: Step, room: int) -> str:
     budget = f"waits for a lock at most {step.budget.lock_timeout_s:g} s"
     shown = [
-        f"- `{_one_line(s.text)}` ({', '.join(x for x in (s.risk.value, s.lock) if x)})"
+        f"- {code(s.text, _LONGEST)} ({', '.join(x for x in (s.risk.value, s.lock) if x)})"
         for s in step.statements[:room]
     ]
     more = len(step.statements) - len(shown)
@@ -100,8 +102,3 @@ def _rehearsed(evidence: Evidence | None) -> str:
 
 def _revisions(number: int) -> str:
     return "revision" if number == 1 else "revisions"
-
-
-def _one_line(text: str, limit: int = 110) -> str:
-    flat = " ".join(text.split()).replace("`", "'")
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from faberdb.ledger import Kind
+from faberdb.markdown import code, one_line, table
 from faberdb.plan import ApprovalLevel, Plan, Step
 from faberdb.release.approval import Decision
 from faberdb.release.record import Outcome, Release
 from faberdb.release.rehearsal import Evidence
 from faberdb.risk import CONFIRMATION_PHRASE
 
+_SHOWN = 90  # characters of a statement
 _SIGN = {
     Outcome.RELEASED: "✔",
     Outcome.ROLLED_BACK: "↩",
@@ -57,22 +59,15 @@ def plan_markdown(plan: Plan, evidence: Evidence | None = None, *, change: str =
 
 def _step(number: int, step: Step) -> list[str]:
     bounds = f"lock {step.budget.lock_timeout_s:g} s, statement {step.budget.statement_timeout_s:g} s"
-    rows = [f"| {s.risk.value} | {s.lock or 'none'} | {_one_line(s.text)} |" for s in step.statements]
+    rows = [(s.risk.value, s.lock or "none", code(s.text, _SHOWN)) for s in step.statements]
     return [
         f"### {number}. {step.revision}",
         "",
         f"{step.how}; at most {bounds}. {step.undo[0].upper()}{step.undo[1:]}.",
         "",
-        "| risk | lock on what exists | statement |",
-        "| --- | --- | --- |",
-        *rows,
+        table(("risk", "lock on what exists", "statement"), rows),
         "",
     ]
-
-
-def _one_line(text: str, limit: int = 90) -> str:
-    flat = " ".join(text.split()).replace("|", "\\|").replace("`", "'")
-    return f"`{flat if len(flat) <= limit else flat[: limit - 1] + '…'}`"
 
 
 def _approval(level: ApprovalLevel) -> str:
@@ -115,12 +110,11 @@ def release_markdown(release: Release, *, change: str = "") -> str:
     ]
     if release.cause:
         lines += [f"**Why it was taken back:** {release.cause}", ""]
-    lines += ["| step | at (UTC) | result |", "| --- | --- | --- |"]
-    lines += [
-        f"| {s.step} | {s.at.astimezone(UTC):%H:%M:%S} | {_cell(_result(s.kind, s.outcome, s.error))} |"
+    rows = [
+        (s.step, f"{s.at.astimezone(UTC):%H:%M:%S}", _result(s.kind, s.outcome, s.error))
         for s in release.steps.values()
     ]
-    lines += ["", *_proof_of_undo(release)]
+    lines += [table(("step", "at (UTC)", "result"), rows), "", *_proof_of_undo(release)]
     return "\n".join(lines) + "\n"
 
 
@@ -195,8 +189,4 @@ def _short(value: object) -> str:
 
 def _facts(*pairs: tuple[str, str]) -> Sequence[str]:
     # A list, for Prefect's first UI cuts a table's long cells instead of breaking their lines.
-    return [f"- **{k}:** {' '.join(v.split())}" for k, v in pairs]
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return [f"- **{k}:** {one_line(v)}" for k, v in pairs]

@@ -75,6 +75,10 @@ def kind_of(name: str) -> str:
     return next((kind for kind in _LONGEST_FIRST if name.startswith(kind + " ")), name.split(" ", 1)[0])
 
 
+class OtherFormat(Refused):
+    """A recorded schema of a version that wrote the same objects differently."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
     """A whole schema. Two are equal when their fingerprints are."""
@@ -113,7 +117,8 @@ class Schema:
         """Read `to_json`'s text back.
 
         Raises:
-            Refused: it is no such text, is of another format, or was altered since it was written.
+            OtherFormat: another version of faber-db wrote it.
+            Refused: it is no such text, or was altered since it was written.
         """
         try:
             body = json.loads(text)
@@ -121,10 +126,10 @@ class Schema:
         except (ValueError, KeyError, TypeError) as error:
             raise Refused("This is no recorded schema.", why=f"{type(error).__name__}: {error}") from None
         if form != FORMAT:
-            raise Refused(
+            raise OtherFormat(
                 f"The recorded schema has format {form}; this version reads {FORMAT}.",
                 why="Another version of faber-db wrote it.",
-                next_step="record the schema again: faber-db status",
+                next_step="the next release records it again",
             )
         schema = cls(objects=objects)
         if schema.fingerprint != expected:

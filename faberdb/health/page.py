@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from faberdb.health.report import CheckResult, HealthReport, HealthState
+from faberdb.markdown import plain, table
 
-_CELL = str.maketrans({"|": "\\|", "*": "\\*", "<": "&lt;", "\n": " "})
 _UNWELL = (HealthState.UNHEALTHY, HealthState.DEGRADED)
 
 
@@ -23,16 +23,17 @@ def health_page(environment: str, report: HealthReport, moved: Sequence[str]) ->
     lines += [f"{len(report.results)} checks in {report.took_ms:.0f} ms.", ""]
     if unwell:
         rows = [(r.name, r.state.value, r.figure, r.threshold, r.why, r.next_step) for r in unwell]
-        lines += _table(("check", "state", "figure", "threshold", "why it matters", "what to type"), rows)
+        columns = ("check", "state", "figure", "threshold", "why it matters", "what to type")
+        lines += [_table(columns, rows), ""]
     if moved:
         lines += [
             "### Moved since the look before",
             "",
-            *(f"- {line.translate(_CELL)}" for line in moved),
+            *(f"- {plain(line)}" for line in moved),
             "",
         ]
     lines += ["### Every figure", ""]
-    lines += _table(("area", "check", "state", "figure"), (_row(r) for r in report.results))
+    lines += [_table(("area", "check", "state", "figure"), (_row(r) for r in report.results)), ""]
     return "\n".join(lines)
 
 
@@ -41,6 +42,5 @@ def _row(result: CheckResult) -> tuple[str, ...]:
     return (result.area, result.name, result.state.value, told)
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [columns, ["---"] * len(columns), *([cell.translate(_CELL) for cell in r] for r in rows)]
-    return [*(f"| {' | '.join(line)} |" for line in lines), ""]
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return table(columns, ([plain(cell) for cell in row] for row in rows))

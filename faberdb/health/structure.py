@@ -87,7 +87,7 @@ def _fingerprint(now: str, expected: str | None) -> CheckResult:
         figure=short,
         threshold=f"the last release left {expected[:12]}",
         why="There are manual changes: the schema is not the one that was released",
-        next_step="find who changed it, and write the change as a migration or take it back",
+        next_step="faber-db drift names what differs; drift adopt or drift revert settles it",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 
 from faberdb.catalog import Schema
+from faberdb.catalog.schema import OtherFormat
 from faberdb.ledger.store import Ledger
 
 
@@ -24,8 +25,13 @@ def has_schema(ledger: Ledger, fingerprint: str) -> bool:
 
 
 def kept_schema(ledger: Ledger, fingerprint: str) -> Schema | None:
-    """The schema of a fingerprint, or None where it was never kept."""
+    """The schema of a fingerprint, or None where it was not kept in a form that this version compares."""
     row = ledger.conn.execute(
         "SELECT body FROM faber_ledger.schema WHERE fingerprint = %s", (fingerprint,)
     ).fetchone()
-    return Schema.from_json(gzip.decompress(row[0]).decode()) if row else None
+    if row is None:
+        return None
+    try:
+        return Schema.from_json(gzip.decompress(row[0]).decode())
+    except OtherFormat:
+        return None

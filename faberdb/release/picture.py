@@ -10,7 +10,7 @@ from faberdb.diagram import Picture, change_svg, compared, svg_image
 from faberdb.errors import DatabaseMissing, Refused
 from faberdb.ledger import Kind, Ledger
 from faberdb.ledger.schemas import kept_schema
-from faberdb.release.record import left_by, read_release
+from faberdb.release.record import left_by
 from faberdb.release.rehearsal import Evidence
 from faberdb.target import Target
 
@@ -38,19 +38,7 @@ def picture_of_release(target: Target, release: str) -> Picture:
         Refused: the ledger has no such release, it left no schema, or a schema was not kept and is not the
             environment's schema now.
     """
-    record = read_release(target.ledger, release)
-    if record.environment != target.name:
-        raise Refused(
-            f"The release {release!r} is {record.environment}'s, not {target.name}'s.",
-            next_step=f"faber-db schema diagram {record.environment} --diff {release}",
-        )
-    left = left_by(target.ledger, record)
-    if not left:
-        raise Refused(
-            f"The release {release!r} left no schema to compare with.",
-            why=f"It is {record.state}.",
-            next_step=f"faber-db ledger --environment {target.name} --kind release.closed",
-        )
+    record, left = left_by(target.ledger, target.name, release)
     now: Schema | None = None
     found: list[Schema] = []
     for fingerprint, moment in ((record.plan.fingerprint, "before it"), (left, "after it")):

@@ -138,24 +138,42 @@ def comparable_fingerprint(
 ) -> str:
     """The fingerprint that tells drift from none when it is held against that of `found`; "" where nothing can.
 
-    A fingerprint whose schema was not kept, or by a version that wrote schemas differently, tells nothing; a
-    schema that differs only in what is ignored is as expected.
+    A fingerprint whose schema is not on record tells nothing; a schema that differs only in what is ignored is
+    as expected.
     """
     expected = last_fingerprint(ledger, environment) or ""
     if expected in {"", found.fingerprint}:
         return expected
-    try:
-        kept = kept_schema(ledger, expected)
-    except Refused:
-        return ""
+    kept = kept_schema(ledger, expected)
     if kept is None:
         return ""
     same = without_ignored(kept, ignore).fingerprint == without_ignored(found, ignore).fingerprint
     return found.fingerprint if same else expected
 
 
-def left_by(ledger: Ledger, release: Release) -> str:
-    """The schema's fingerprint after a release's revisions ran, "" where they did not."""
+def left_by(ledger: Ledger, environment: str, release: str) -> tuple[Release, str]:
+    """A release of the environment, and the schema's fingerprint after its revisions ran.
+
+    Raises:
+        Refused: the ledger has no such release, it is another environment's, or it left no schema.
+    """
+    record = read_release(ledger, release)
+    if record.environment != environment:
+        raise Refused(
+            f"The release {release!r} is {record.environment}'s, not {environment}'s.",
+            next_step=f"the same command for {record.environment}",
+        )
+    left = _fingerprint_after(ledger, record)
+    if not left:
+        raise Refused(
+            f"The release {release!r} left no schema to compare with.",
+            why=f"It is {record.state}.",
+            next_step=f"faber-db ledger --environment {environment} --kind release.closed",
+        )
+    return record, left
+
+
+def _fingerprint_after(ledger: Ledger, release: Release) -> str:
     verified = release.done("verify revisions")
     if verified is not None:
         return str(verified.get("fingerprint", ""))

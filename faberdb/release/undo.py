@@ -134,7 +134,7 @@ def verify_undone(target: Target, release: Release) -> dict[str, Any]:
     """
 
     def look(progress: Progress) -> Mapping[str, Any]:
-        now = target.fingerprint()
+        now = target.record_schema()
         if now != release.plan.fingerprint:
             raise CompensationFailed(
                 f"After the undo the schema of {release.environment} is not what it was before.",

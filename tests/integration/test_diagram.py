@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -24,27 +23,13 @@ from faberdb.release.opening import plan_target
 from faberdb.release.picture import evidence_picture
 from faberdb.release.rehearsal import rehearse
 from faberdb.target import Target, open_target
-from tests.flows.shoplet import Shoplet, make_shoplet
+from tests.flows.shoplet import Shoplet
 from tests.integration.releasing import land
 
 NOTE = {
     "0003_note": "ALTER TABLE account ADD COLUMN note text; ALTER TABLE entry DROP COLUMN amount;"
     " CREATE TABLE tag (id int PRIMARY KEY, entry int NOT NULL UNIQUE REFERENCES entry);"
 }
-
-
-@pytest.fixture
-def shoplet(server: Dsn, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shoplet]:
-    monkeypatch.setenv("FABER_DB_HOME", str(home))
-    made = make_shoplet(tmp_path / "shoplet")
-    yield made
-    made.forget()
-
-
-@pytest.fixture
-def target(shoplet: Shoplet) -> Iterator[Target]:
-    with open_target(shoplet.root, "production") as opened:
-        yield opened
 
 
 def typed(shoplet: Shoplet, *arguments: str) -> Result:

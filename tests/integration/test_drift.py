@@ -1,19 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import gzip
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import pytest
 
-from faberdb.catalog import Schema
+from faberdb.catalog import Difference, Schema
 from faberdb.connection import connect
 from faberdb.drift import Drift, compare, look_for_drift
 from faberdb.dsn import Dsn
 from faberdb.ledger import Kind
 from faberdb.release.opening import plan_target
 from faberdb.target import Target, open_target
-from tests.flows.shoplet import Shoplet, make_shoplet
+from tests.flows.shoplet import Shoplet
 from tests.integration.releasing import begin, begin_undo, end_undo, land
 
 NOTE = {"0003_note": "ALTER TABLE account ADD COLUMN note text;"}
@@ -21,18 +21,10 @@ LABEL = {"0004_label": "ALTER TABLE account ADD COLUMN label text;"}
 
 
 @pytest.fixture
-def shoplet(server: Dsn, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shoplet]:
-    monkeypatch.setenv("FABER_DB_HOME", str(home))
-    made = make_shoplet(tmp_path / "shoplet")
-    made.add(NOTE)
-    yield made
-    made.forget()
-
-
-@pytest.fixture
-def target(shoplet: Shoplet) -> Iterator[Target]:
-    with open_target(shoplet.root, "production") as opened:
-        yield opened
+def shoplet(shoplet: Shoplet) -> Shoplet:
+    """With a revision waiting."""
+    shoplet.add(NOTE)
+    return shoplet
 
 
 def by_hand(target: Target, statement: str) -> None:
@@ -140,16 +132,24 @@ def test_a_release_that_lands_during_the_look_is_no_drift(shoplet: Shoplet, targ
 
 
 def test_a_drift_tells_programs_both_fingerprints() -> None:
-    drift = Drift(project="shop", environment="production", expected="a" * 64, found="b" * 64, changed=True)
+    gone = Difference(kind="removed", object="index public.hand", before="(note)", after=None)
+    drift = Drift(
+        project="shop",
+        environment="production",
+        expected="a" * 64,
+        found="b" * 64,
+        changed=True,
+        differences=(gone,),
+    )
     assert drift.to_json() == {
         "project": "shop",
         "environment": "production",
         "drifted": True,
         "expected": "a" * 64,
         "found": "b" * 64,
-        "differences": None,
+        "differences": [gone.to_json()],
     }
-    assert drift.text == f"production: DRIFTED ({'b' * 12} instead of {'a' * 12})"
+    assert drift.headline == f"production: DRIFTED, 1 difference ({'b' * 12} instead of {'a' * 12})"
 
 
 def test_what_differs_is_named(shoplet: Shoplet, target: Target) -> None:
@@ -158,7 +158,7 @@ def test_what_differs_is_named(shoplet: Shoplet, target: Target) -> None:
         target, "ALTER TABLE account ALTER COLUMN note SET DEFAULT 'a|b'; CREATE INDEX hand ON account (note)"
     )
     found = compare(target)
-    assert [(d.kind, d.object) for d in found.differences or ()] == [
+    assert [(d.kind, d.object) for d in found.differences] == [
         ("changed", "column public.account.note"),
         ("added", "index public.hand"),
     ]
@@ -173,7 +173,7 @@ def test_a_release_further_back_can_be_compared_with(shoplet: Shoplet, target: T
     land(shoplet)
     assert not compare(target).drifted
     since = compare(target, since=first.id)
-    assert [d.object for d in since.differences or ()] == ["column public.account.label"]
+    assert [d.object for d in since.differences] == ["column public.account.label"]
     assert f"instead of {since.expected[:12]}" in since.headline
 
 
@@ -185,7 +185,32 @@ def test_what_others_own_is_no_drift_and_stands_in_no_releases_way(shoplet: Shop
     assert not plan_target(target, requester="Priya").blocked
     by_hand(target, "CREATE TABLE by_hand (id int)")
     found = compare(target)
-    assert [d.object for d in found.differences or () if d.object.startswith("table")] == [
-        "table public.by_hand"
-    ]
+    assert [d.object for d in found.differences if d.object.startswith("table")] == ["table public.by_hand"]
     assert "drift" in [f.code for f in plan_target(target, requester="Priya").blocked]
+
+
+@pytest.mark.parametrize("body", [None, b'{"format": 0, "fingerprint": "", "objects": {}}'])
+def test_a_schema_that_is_not_on_record_says_nothing_about_drift(
+    server: Dsn, shoplet: Shoplet, target: Target, body: bytes | None
+) -> None:
+    by_hand(target, f"CREATE TABLE of_{shoplet.name} (id int)")  # no other test's schema is the same
+    land(shoplet)
+    replace_kept(server, target, target.fingerprint(), body)
+    by_hand(target, "CREATE TABLE by_hand (id int)")
+    found = look_for_drift(target)
+    assert (found.drifted, found.expected, found.differences) == (False, "", ())
+    assert "what the last release left is not on record" in found.headline
+    assert kept(target) == []
+    assert not plan_target(target, requester="Priya").blocked
+
+
+def replace_kept(server: Dsn, target: Target, fingerprint: str, body: bytes | None) -> None:
+    """A schema is not on record, or only as another version of faber-db wrote it."""
+    with connect(server.with_database(target.ledger.conn.info.dbname), purpose="test") as conn:
+        found = conn.execute("DELETE FROM faber_ledger.schema WHERE fingerprint = %s", (fingerprint,))
+        assert found.rowcount == 1
+        if body is not None:
+            conn.execute(
+                "INSERT INTO faber_ledger.schema (fingerprint, body) VALUES (%s, %s)",
+                (fingerprint, gzip.compress(body)),
+            )

@@ -47,12 +47,6 @@ def shoplet(
     made.forget()
 
 
-@pytest.fixture
-def target(shoplet: Shoplet) -> Iterator[Target]:
-    with open_target(shoplet.root, "production") as found:
-        yield found
-
-
 def execute(target: Target, *statements: str) -> None:
     with connect(target.dsn, purpose="test") as conn:
         for statement in statements:

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from faberdb.dsn import Dsn
 from faberdb.errors import Refused
 from faberdb.ledger import Kind
 from faberdb.progress import silent
@@ -14,27 +11,13 @@ from faberdb.pruning import Pruning, prune_environment
 from faberdb.release.execution import take_environment_snapshot
 from faberdb.release.record import Outcome
 from faberdb.target import Target, open_target
-from tests.flows.shoplet import Shoplet, make_shoplet
+from tests.flows.shoplet import Shoplet
 from tests.integration.releasing import begin, begin_undo, end_undo, land
 
 NOTE = {"0003_note": "ALTER TABLE account ADD COLUMN note text;"}
 LABEL = {"0004_label": "ALTER TABLE account ADD COLUMN label text;"}
 MONTH = timedelta(days=30)  # what snapshots and databases are kept for, unless the configuration says other
 LATER = timedelta(days=31)
-
-
-@pytest.fixture
-def shoplet(server: Dsn, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shoplet]:
-    monkeypatch.setenv("FABER_DB_HOME", str(home))
-    made = make_shoplet(tmp_path / "shoplet")
-    yield made
-    made.forget()
-
-
-@pytest.fixture
-def target(shoplet: Shoplet) -> Iterator[Target]:
-    with open_target(shoplet.root, "production") as opened:
-        yield opened
 
 
 def take(target: Target, *ids: str) -> list[str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -30,25 +28,11 @@ from faberdb.release.opening import close_release, open_release, plan_target
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.release.restoration import open_restoration
 from faberdb.target import Target, open_target
-from tests.flows.shoplet import Shoplet, make_shoplet
+from tests.flows.shoplet import Shoplet
 from tests.integration.releasing import begin, begin_undo, end_undo, land
 from tests.integration.test_restoration import say, wish
 
 ONE = {"0003_note": "ALTER TABLE account ADD COLUMN note text;"}
-
-
-@pytest.fixture
-def shoplet(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shoplet]:
-    monkeypatch.setenv("FABER_DB_HOME", str(home))
-    made = make_shoplet(tmp_path / "shoplet")
-    yield made
-    made.forget()
-
-
-@pytest.fixture
-def target(shoplet: Shoplet) -> Iterator[Target]:
-    with open_target(shoplet.root, "production") as found:
-        yield found
 
 
 def now(target: Target, release: Release) -> Release:

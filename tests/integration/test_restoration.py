@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from faberdb.dsn import Dsn
 from faberdb.errors import ApprovalPending, NotApproved, Refused
 from faberdb.progress import silent
 from faberdb.release.approval import Decision, Vote
@@ -25,22 +21,8 @@ from faberdb.release.recovery import Course, recover
 from faberdb.release.restoration import open_restoration
 from faberdb.release.rollback import open_rollback
 from faberdb.target import Target, open_target
-from tests.flows.shoplet import GOOD, Shoplet, make_shoplet
+from tests.flows.shoplet import GOOD, Shoplet
 from tests.integration.releasing import begin_undo, land
-
-
-@pytest.fixture
-def shoplet(server: Dsn, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shoplet]:
-    monkeypatch.setenv("FABER_DB_HOME", str(home))
-    made = make_shoplet(tmp_path / "shoplet")
-    yield made
-    made.forget()
-
-
-@pytest.fixture
-def target(shoplet: Shoplet) -> Iterator[Target]:
-    with open_target(shoplet.root, "production") as opened:
-        yield opened
 
 
 def wish(target: Target) -> Release:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from faberdb.connection import connect
 from faberdb.drift import compare
-from faberdb.dsn import Dsn
 from faberdb.errors import BlockedByPolicy, PlanStale, Refused
 from faberdb.plan import ApprovalLevel, StepKind
 from faberdb.progress import silent
@@ -22,7 +18,7 @@ from faberdb.settlement import adopting_header, reverting_header
 from faberdb.settling import adopt as adopt_drift
 from faberdb.settling import revert as revert_drift
 from faberdb.target import Target, open_target
-from tests.flows.shoplet import Shoplet, make_shoplet
+from tests.flows.shoplet import Shoplet
 from tests.integration.releasing import land
 
 NOTE = {"0003_note": "ALTER TABLE account ADD COLUMN note text;"}
@@ -31,23 +27,14 @@ REVERT = "DROP INDEX by_hand;"
 
 
 @pytest.fixture
-def shoplet(server: Dsn, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shoplet]:
+def shoplet(shoplet: Shoplet) -> Shoplet:
     """Released once, and then changed by hand, with a revision waiting."""
-    monkeypatch.setenv("FABER_DB_HOME", str(home))
-    made = make_shoplet(tmp_path / "shoplet")
-    made.add(NOTE)
-    land(made)
-    with connect(made.dsn, purpose="test") as conn:
+    shoplet.add(NOTE)
+    land(shoplet)
+    with connect(shoplet.dsn, purpose="test") as conn:
         conn.execute(BY_HAND.encode())
-    made.add({"0004_label": "ALTER TABLE account ADD COLUMN label text;"})
-    yield made
-    made.forget()
-
-
-@pytest.fixture
-def target(shoplet: Shoplet) -> Iterator[Target]:
-    with open_target(shoplet.root, "production") as opened:
-        yield opened
+    shoplet.add({"0004_label": "ALTER TABLE account ADD COLUMN label text;"})
+    return shoplet
 
 
 def write_reversal(shoplet: Shoplet, target: Target, script: str = REVERT) -> None:
