@@ -55,8 +55,10 @@ def given_to(project: Project, environments: Sequence[Environment]) -> dict[str,
 
 
 def _known_prefect(project: Project) -> PrefectApi | None:
-    if not os.environ.get("PREFECT_API_URL") and not (project.home / "stack.json").exists():
-        return None  # what most commands end with, without an HTTP client
+    from deployments.processes import seems_up
+
+    if not os.environ.get("PREFECT_API_URL") and not seems_up(project.home):
+        return None  # without an HTTP client
     from deployments.stack import find_prefect
 
     return find_prefect(project.home)

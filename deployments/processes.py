@@ -60,6 +60,12 @@ def remembered(home: Path) -> StackState:
         return StackState()
 
 
+def seems_up(home: Path) -> bool:
+    """Whether the file names a stack that was ready, and its owner lives."""
+    state = remembered(home)
+    return state.ready and is_ours(state.owner)
+
+
 def remember(home: Path, state: StackState) -> None:
     """Write the file, whole or not at all."""
     home.mkdir(parents=True, exist_ok=True)

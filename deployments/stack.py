@@ -26,10 +26,10 @@ from deployments.processes import (
     StackState,
     end,
     end_leftovers,
-    is_ours,
     log_of,
     remember,
     remembered,
+    seems_up,
     start,
     tail,
 )
@@ -112,10 +112,9 @@ def find_prefect(home: Path) -> PrefectApi | None:
     """
     if os.environ.get("PREFECT_API_URL"):
         return _given()
-    state = remembered(home)
-    if not state.ready or not is_ours(state.owner):
+    if not seems_up(home):
         return None
-    api = PrefectApi(state.api, _client_login())
+    api = PrefectApi(remembered(home).api, _client_login())
     return api if api.healthy() else None
 
 

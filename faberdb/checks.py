@@ -7,19 +7,19 @@ it says nothing about the check. Refuses to know when checks run.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import postgast
 import psycopg
 
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
-from faberdb.errors import CommandFailed, ConfigInvalid, ServerUnreachable
+from faberdb.errors import CommandFailed, ConfigInvalid, ServerUnreachable, UnreadableSql
 from faberdb.progress import Progress, silent
 from faberdb.project_commands import run_project_command
+from faberdb.statements import parse_script
 
 _BOOLEAN: Final = 16  # its type's oid
 _LOCK_TIMEOUT_S: Final = 5
@@ -65,12 +65,12 @@ def check_problem(check: Check) -> str:
     if check.sql is None:
         return "" if check.command else "its command is empty"
     try:
-        statements = list(_statements(check.sql))
-    except postgast.PgQueryError as error:
-        return f"its SQL cannot be read: {error}"
+        statements = parse_script(check.sql, source=check.name)
+    except UnreadableSql as error:
+        return f"its SQL cannot be read: {error.why}"
     if not statements:
         return "its SQL holds no statement"
-    if any(kind == "transaction_stmt" for kind, _ in statements):
+    if any(s.transaction_control for s in statements):
         return "its SQL controls the transaction, which a check must leave to faber-db to roll back"
     return ""
 
@@ -145,12 +145,12 @@ def _verdict(conn: Connection, check: Check, deadline: float) -> str:
     """Execute all statements and judge what the last one returned."""
     assert check.sql is not None
     cursor: psycopg.Cursor[tuple[Any, ...]] | None = None
-    for _, statement in _statements(check.sql):
+    for statement in parse_script(check.sql, source=check.name):
         left_ms = int((deadline - time.monotonic()) * 1000)
         if left_ms <= 0:
             return f"it did not end within {check.timeout_s:g} s"
         conn.execute("SELECT set_config('statement_timeout', %s, true)", (str(left_ms),))
-        cursor = conn.execute(statement)
+        cursor = conn.execute(statement.text.encode())
     assert cursor is not None
     if cursor.description is None or [c.type_code for c in cursor.description] != [_BOOLEAN]:
         return "its last statement does not return one boolean column"
@@ -158,11 +158,3 @@ def _verdict(conn: Connection, check: Check, deadline: float) -> str:
     if len(rows) != 1:
         return f"its last statement returned {cursor.rowcount} rows instead of one"
     return "" if rows[0][0] is True else f"it is {'null' if rows[0][0] is None else 'false'}"
-
-
-def _statements(script: str) -> Iterator[tuple[str | None, bytes]]:
-    """Each statement's kind in PostgreSQL's grammar and its text."""
-    raw = script.encode()
-    for found in postgast.parse(script).stmts:
-        end = found.stmt_location + found.stmt_len if found.stmt_len else len(raw)
-        yield found.stmt.WhichOneof("node"), raw[found.stmt_location : end]

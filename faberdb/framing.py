@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from faberdb.connection import connect
+from faberdb.connection import Connection, connect
 from faberdb.credentials import resolve_dsn
 from faberdb.errors import DatabaseMissing, FaberError, Refused
 from faberdb.given import NOTHING_GIVEN, Given
 from faberdb.history import read_history
 from faberdb.project import Environment, Project
 from faberdb.target import tool_of
+from faberdb.tools.protocol import MigrationTool
 from faberdb.workitem import Detection, WorkItem, detect, read_work_item
+
+Look = Callable[[Connection, MigrationTool], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +60,16 @@ class Framing:
 
 
 def environment_state(
-    project: Project, environment: Environment, given: Given = NOTHING_GIVEN
+    project: Project, environment: Environment, given: Given = NOTHING_GIVEN, *, also: Look | None = None
 ) -> EnvironmentState:
-    """Look at one environment; a problem is part of the answer, not an error."""
+    """Look at one environment; a problem is part of the answer, not an error.
+
+    Args:
+        project: whose.
+        environment: which.
+        given: what blocks say of it.
+        also: looks at more on the same connection, where the revisions could be read.
+    """
     revisions: tuple[str, ...] = ()
     database, exists, applied, problem = environment.database, False, 0, ""
     try:
@@ -70,6 +81,8 @@ def environment_state(
         with connect(dsn, purpose="frame") as conn:
             exists = True
             history = read_history(on_disk, tool.tracked(conn))
+            if also is not None:
+                also(conn, tool)
         applied, revisions = len(history.applied_names), history.pending_names
         problem = history.problem
     except DatabaseMissing:

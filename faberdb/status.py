@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from faberdb.catalog import Schema, read_schema
-from faberdb.connection import connect
-from faberdb.credentials import address_source, ledger_dsn, resolve_dsn
+from faberdb.connection import Connection
+from faberdb.credentials import address_source, ledger_dsn
 from faberdb.errors import FaberError
 from faberdb.framing import EnvironmentState, environment_state
 from faberdb.given import NOTHING_GIVEN, Given
@@ -19,7 +19,8 @@ from faberdb.ledger import Entry, Kind, Ledger
 from faberdb.project import Environment, Project
 from faberdb.release.record import Release, comparable_fingerprint, newest_release
 from faberdb.snapshot.manifest import Manifest
-from faberdb.target import open_project_ledger, store_of, tool_of
+from faberdb.target import open_project_ledger, store_of
+from faberdb.tools.protocol import MigrationTool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,21 +168,23 @@ def _look(project: Project, environment: Environment, given: Given) -> _Look:
         address = address_source(project, environment, given)
     except FaberError:  # the tool's schema is not readable; the state says so
         address = "unknown"
-    state = environment_state(project, environment, given)
-    if not state.exists:
+    seen: list[tuple[str, int, Schema]] = []
+    state = environment_state(
+        project, environment, given, also=lambda conn, tool: seen.append(_size_and_schema(conn, tool))
+    )
+    if not seen:
         return _Look(state=state, address=address)
-    try:
-        dsn = resolve_dsn(project, environment, given=given)
-        with connect(dsn, purpose="status") as conn:
-            row = conn.execute(
-                "SELECT pg_size_pretty(pg_database_size(current_database())), (SELECT count(*) FROM pg_tables"
-                " WHERE schemaname NOT IN ('pg_catalog', 'information_schema'))"
-            ).fetchone()
-            assert row is not None
-            schema = read_schema(conn, leave_out=tool_of(project, dsn).tracking_tables)
-    except FaberError:  # it went away between the two looks; the state that was read stands
-        return _Look(state=state, address=address)
-    return _Look(state=state, address=address, size=row[0], tables=row[1], schema=schema)
+    size, tables, schema = seen[0]
+    return _Look(state=state, address=address, size=size, tables=tables, schema=schema)
+
+
+def _size_and_schema(conn: Connection, tool: MigrationTool) -> tuple[str, int, Schema]:
+    row = conn.execute(
+        "SELECT pg_size_pretty(pg_database_size(current_database())), (SELECT count(*) FROM pg_tables"
+        " WHERE schemaname NOT IN ('pg_catalog', 'information_schema'))"
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1], read_schema(conn, leave_out=tool.tracking_tables)
 
 
 def _drifted(ledger: Ledger, project: Project, environment: str, look: _Look) -> bool | None:
