@@ -116,8 +116,12 @@ def restore(folder: Path, dsn: Dsn, *, server_version: int, with_roles: bool, ti
 
 
 def _only_the_unknown_setting(errors: str) -> bool:
-    """The number that pg_restore gives at the end is not used: it misses errors of its parallel workers."""
-    told = errors.count("pg_restore: error:")
+    """The number that pg_restore gives at the end is not used: it misses errors of its parallel workers.
+
+    Workers share one stderr and write "pg_restore:", " ", "error: " and the message one by one, so that
+    two of them may stand in each other's line; each piece stays whole.
+    """
+    told = errors.count("error: ")
     return told > 0 and told == errors.count(f"Command was: {_UNKNOWN_SETTING}")
 
 
