@@ -9,8 +9,9 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from faberdb.catalog import Difference, Schema, differences, kind_of
-from faberdb.diagram.model import picture_of, table_of
-from faberdb.diagram.parts import Column, Mark, Picture, Reference, Table, name_parts
+from faberdb.catalog.names import name_parts, table_of
+from faberdb.diagram.model import picture_of
+from faberdb.diagram.parts import Column, Mark, Picture, Reference, Table
 from faberdb.errors import Refused
 
 _UNSEEN: Final = frozenset({"owner of", "grants on", "comment on", "sequence"})  # no part of a picture

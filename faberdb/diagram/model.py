@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from faberdb.catalog import Schema, kind_of
-from faberdb.diagram.parts import NAME_PART, Column, Picture, Reference, Table, name_parts
+from faberdb.catalog.names import name_parts, statement_of, table_of
+from faberdb.diagram.parts import Column, Picture, Reference, Table
 from faberdb.grammar.names import relation, strings
-from faberdb.grammar.parser import NotInGrammar, parse, pb
+from faberdb.grammar.parser import pb
 
 _AFTER_TYPE: Final = (
     "COLLATE|NOT NULL|NOT VALID|NO INHERIT|GENERATED|DEFAULT|STORAGE|COMPRESSION|STATISTICS"
@@ -24,10 +25,6 @@ _COLUMN: Final = re.compile(
     rf'(?P<type>(?:"(?:[^"]|"")*"|(?! (?:{_AFTER_TYPE})\b).)+)'
     r'(?: COLLATE (?:"(?:[^"]|"")*"|[^ "])+)?(?P<required> NOT NULL)?',
     re.DOTALL,
-)
-# The catalogue's own words after what pg_get_constraintdef and pg_get_indexdef print.
-_SUFFIX: Final = re.compile(
-    r"( PARTITION OF \S+)?( TABLESPACE \S+)?( STATISTICS \([^)]*\))?( CLUSTER)?( INVALID)?$"
 )
 _PARTITION: Final = re.compile(r'TABLE PARTITION OF (?P<parent>(?:"(?:[^"]|"")*"|[^ "])+)')
 _SHORT: Final = (
@@ -49,22 +46,6 @@ def picture_of(schema: Schema) -> Picture:
         for name in found.tables
     ]
     return Picture(tables=tuple(tables), references=tuple(found.references()))
-
-
-def table_of(name: str, definition: str) -> str:
-    """The table that an object hangs on, "" for none that its name or definition tells."""
-    kind = kind_of(name)
-    identity = name[len(kind) + 1 :]
-    if kind in {"table", "foreign table"}:
-        return identity
-    if kind in {"column", "constraint", "trigger", "rule", "policy"}:
-        return ".".join(NAME_PART.findall(identity)[:-1])
-    if kind == "index":
-        node = _statement(definition)
-        return relation(node.index_stmt.relation) if node is not None else ""
-    if kind in {"comment on", "owner of", "grants on"}:
-        return table_of(identity, "") if kind_of(identity) != "index" else ""
-    return ""
 
 
 class _Found:
@@ -141,7 +122,7 @@ class _Found:
     def _constraint(self, name: str, table: str, text: str) -> None:
         if not text.startswith(("PRIMARY KEY", "UNIQUE", "FOREIGN KEY")):
             return
-        node = _statement(f"ALTER TABLE x ADD {text}")
+        node = statement_of(f"ALTER TABLE x ADD {text}")
         if node is None:
             return
         constraint = _constraint(node)
@@ -154,7 +135,7 @@ class _Found:
             self._primary[table] = key
 
     def _unique_index(self, text: str) -> None:
-        node = _statement(text)
+        node = statement_of(text)
         if node is None or node.index_stmt.HasField("where_clause"):
             return
         names = [p.index_elem.name for p in node.index_stmt.index_params]
@@ -165,16 +146,6 @@ class _Found:
 def _constraint(node: Any) -> Any:
     # The grammar's field is named `def`, which Python has no syntax for.
     return getattr(node.alter_table_stmt.cmds[0].alter_table_cmd, "def").constraint
-
-
-def _statement(text: str) -> Any | None:
-    """The parse tree of one statement, without what the catalogue adds to it."""
-    for candidate in (text, _SUFFIX.sub("", text)):
-        try:
-            return parse(candidate).stmts[0].stmt
-        except NotInGrammar:
-            continue
-    return None
 
 
 def _required(text: str) -> bool:

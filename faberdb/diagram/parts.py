@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
-NAME_PART: Final = re.compile(r'"(?:[^"]|"")*"|[^."]+')
+from faberdb.catalog.names import name_parts
 
 
 class Mark(StrEnum):
@@ -77,8 +75,3 @@ class Picture:
     def marked(self) -> bool:
         """Whether anything in it changed."""
         return any(t.mark for t in self.tables) or bool(self.beside)
-
-
-def name_parts(name: str) -> list[str]:
-    """The parts of a dotted, quoted name, as they are."""
-    return [p[1:-1].replace('""', '"') if p.startswith('"') else p for p in NAME_PART.findall(name)]

@@ -13,8 +13,7 @@ from typing import Final
 
 from faberdb.catalog import Schema, kind_of
 from faberdb.catalog.difference import Difference, differences
-from faberdb.diagram.model import table_of
-from faberdb.diagram.parts import NAME_PART
+from faberdb.catalog.names import split_name, table_of
 from faberdb.grammar.parser import NotInGrammar, parse
 from faberdb.synthesis.columns import altered, column_text
 
@@ -213,10 +212,10 @@ class _Writing:
         if rank not in self._drops:
             raise _Unwritten
         if kind in _ON_TABLE:
-            table, part = _split(name)
+            table, part = split_name(name)
             statement = f"DROP {kind.upper()} {part} ON {table}"
         elif kind == "constraint":
-            table, part = _split(name)
+            table, part = split_name(name)
             statement = f"ALTER TABLE {table} DROP CONSTRAINT {part}"
         else:
             statement = f"DROP {'TYPE' if kind == 'enum' else kind.upper()} {name}"
@@ -229,12 +228,12 @@ class _Writing:
         table = table_of(difference.object, difference.before or "")
         itself = kind_of(difference.object) == "table"
         if kind_of(difference.object) == "domain constraint":
-            domain, _ = _split(difference.object.removeprefix("domain constraint "))
+            domain, _ = split_name(difference.object.removeprefix("domain constraint "))
             return f"domain {domain}" in self._gone
         return bool(table) and not itself and bool({f"table {table}", *_views(table)} & self._gone)
 
     def _column(self, name: str, difference: Difference) -> None:
-        table, column = _split(name)
+        table, column = split_name(name)
         if {f"table {table}", *_views(table)} & (self._new | self._moved):
             return  # told by CREATE TABLE, or a view's
         if f"table {table}" not in self._before:
@@ -296,7 +295,7 @@ class _Writing:
             return  # its column brings it and takes it along
         if difference.after is None:
             owner = text.partition(" OWNED BY ")[2]
-            goes_along = bool(owner) and {f"column {owner}", f"table {_split(owner)[0]}"} & self._gone
+            goes_along = bool(owner) and {f"column {owner}", f"table {split_name(owner)[0]}"} & self._gone
             if not goes_along:
                 self.destroys.add(difference.object)
                 self._drops["sequence"].append((name, f"DROP SEQUENCE {name}"))
@@ -349,7 +348,7 @@ def _creation(kind: str, name: str, text: str) -> str:
     Raises:
         _Unwritten: the text says more than a statement can, or the kind is none of ours.
     """
-    table, part = _split(name)
+    table, part = split_name(name)
     made = {
         "schema": f"CREATE SCHEMA {name}",
         "extension": f"CREATE EXTENSION {name} SCHEMA {text.partition(' SCHEMA ')[2]}",
@@ -420,7 +419,7 @@ def _place(kind: str, name: str) -> str:
     if kind in _COMMENTED:
         return f"{_COMMENTED[kind]} {name}"
     if kind in {"constraint", *_ON_TABLE}:
-        table, part = _split(name)
+        table, part = split_name(name)
         return f"{kind.upper()} {part} ON {table}"
     raise _Unwritten
 
@@ -435,18 +434,12 @@ def _columns_of(name: str, objects: Mapping[str, str]) -> list[tuple[str, str]]:
     """The columns of a table or view and their definitions."""
     begins = f"column {name}."
     found = [(o, text) for o, text in objects.items() if o.startswith(begins)]
-    parts = [(_split(o.removeprefix("column ")), text) for o, text in found]
+    parts = [(split_name(o.removeprefix("column ")), text) for o, text in found]
     return [(column, text) for (table, column), text in parts if table == name]
 
 
 def _views(name: str) -> tuple[str, str]:
     return f"view {name}", f"materialized view {name}"
-
-
-def _split(name: str) -> tuple[str, str]:
-    """`schema.table.part` as its table and the part, both still quoted."""
-    parts = NAME_PART.findall(name)
-    return ".".join(parts[:-1]), parts[-1]
 
 
 def _named_last(
