@@ -1,4 +1,4 @@
-"""How long a step may take and how long it may wait."""
+"""How long a step may take, how long it may wait for locks, and what is done about those who hold them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,30 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Bounds of one revision's execution, in seconds. Both are positive: nothing waits without end."""
+    """Bounds of one revision's execution, in seconds. All are positive: nothing waits without end.
 
-    lock_timeout_s: float = 5
+    Whoever comes after a statement that waits for a lock waits behind it: so one wait is short, and between
+    two of them the queue is left.
+    """
+
+    lock_timeout_s: float = 1  # one wait for a lock
     statement_timeout_s: float = 300
+    concurrent_timeout_s: float = 3600  # a statement outside transactions, which nobody waits behind
+    attempts: int = 20
+    patience_s: float = 600  # all attempts of a revision and the waits between them
+    end_idle: tuple[str, ...] = ()  # globs of application names whose idle transactions are ended
+    idle_s: float = 60  # for how long such a transaction must have been idle
 
     def __post_init__(self) -> None:
-        if self.lock_timeout_s <= 0 or self.statement_timeout_s <= 0:
+        bounds = (self.lock_timeout_s, self.statement_timeout_s, self.concurrent_timeout_s, self.patience_s)
+        if min(*bounds, self.attempts, self.idle_s) <= 0:
             raise ValueError("a budget's bounds are positive")
+
+    @property
+    def text(self) -> str:
+        """For people, without an end mark."""
+        ends = f"; ends transactions of {', '.join(self.end_idle)} that idle" if self.end_idle else ""
+        return (
+            f"a lock is waited for at most {self.lock_timeout_s:g} s, {self.attempts} times within"
+            f" {self.patience_s:g} s{ends}; a statement takes at most {self.statement_timeout_s:g} s"
+        )

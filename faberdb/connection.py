@@ -76,6 +76,21 @@ def connect(
 
 
 @contextmanager
+def connect_beside(conn: Connection, *, purpose: str) -> Iterator[Connection]:
+    """A second session in the same database as the same role, for short looks at the first."""
+    other = psycopg.connect(
+        conn.info.dsn,
+        password=conn.info.password or None,
+        application_name=_application_name(purpose),
+        connect_timeout=CONNECT_TIMEOUT_S,
+        options="-c statement_timeout=5000 -c lock_timeout=1000",
+        autocommit=True,
+    )
+    with other:
+        yield other
+
+
+@contextmanager
 def flushed_together(conn: Connection) -> Iterator[None]:
     """Let the commits inside return at once, and leave only when all of them are on disk.
 

@@ -113,6 +113,10 @@ class ServerUnreachable(Transient):
     """No PostgreSQL server answered in time."""
 
 
+class Contended(Transient):
+    """Other transactions were in the way of a step: a lock, a deadlock, a serialization failure."""
+
+
 class Failed(FaberError):
     """Effects may have happened: compensate, or probe before trying again."""
 

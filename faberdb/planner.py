@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from faberdb.budget import Budget
 from faberdb.errors import Refused
 from faberdb.history import pending
 from faberdb.observation import Observation
@@ -17,7 +16,7 @@ from faberdb.policy import BackupNeed, Policy
 from faberdb.revision import Revision, Standing
 from faberdb.risk import Finding, Risk, judge, risk_of, worst
 from faberdb.settlement import Reversal, adopting
-from faberdb.statements import Statement, parse_script
+from faberdb.statements import Statement, fits_one_transaction, parse_script
 
 DRIFT: Final = "drift"  # the code of the finding on a schema that is not what the last release left
 
@@ -138,16 +137,12 @@ def _drift_findings(policy: Policy) -> tuple[Finding, ...]:
 
 
 def _refuse_parts(name: str, script: Sequence[Statement]) -> None:
-    if not _atomic(script):
+    if not fits_one_transaction(script):
         raise Refused(
             f"{name} cannot run in one transaction.",
             why="A script that takes drift back is run as a whole or not at all.",
             next_step="take CONCURRENTLY and statements that control the transaction out of it",
         )
-
-
-def _atomic(script: Sequence[Statement]) -> bool:
-    return all(s.transactional and not s.transaction_control for s in script)
 
 
 def _as_revision(reversal: Reversal) -> Revision:
@@ -157,14 +152,14 @@ def _as_revision(reversal: Reversal) -> Revision:
 def _step(
     revision: Revision, script: Sequence[Statement], policy: Policy, undo: Undo, kind: StepKind
 ) -> Step:
-    atomic = _atomic(script)
+    atomic = fits_one_transaction(script)
     return Step(
         kind=kind,
         revision=revision.name,
         checksum=revision.checksum,
         statements=tuple(_planned(s) for s in script),
         atomic=atomic,
-        budget=Budget(lock_timeout_s=policy.lock_timeout_s, statement_timeout_s=policy.statement_timeout_s),
+        budget=policy.budget,
         undo=_step_undo(atomic, undo),
     )
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from faberdb.config.model import FaberConfig
+from faberdb.budget import Budget
+from faberdb.config.model import FaberConfig, MigrationsSection
 from faberdb.config.safety import BackupNeed, DestructiveRule
 from faberdb.errors import ConfigInvalid, Refused
 
@@ -49,8 +50,7 @@ class Policy:
     destructive: Mapping[str, DestructiveRule]  # by hazard
     approval_timeouts: Mapping[str, float]  # seconds, by approval level
     max_auto_rollback_attempts: int
-    statement_timeout_s: float
-    lock_timeout_s: float
+    budget: Budget
     retention_days: int
     approvals: int = 1  # people who must say yes, where a person is asked
     approvers: tuple[str, ...] = ()  # the only ones who may; () is anybody but the requester
@@ -102,13 +102,24 @@ def policy_for(config: FaberConfig, environment: str) -> Policy:
         destructive={name: _with_backup(getattr(rules, name), config) for name in type(rules).model_fields},
         approval_timeouts=safety.approval_timeouts.model_dump(),
         max_auto_rollback_attempts=safety.max_auto_rollback_attempts,
-        statement_timeout_s=config.migrations.timeout_seconds,
-        lock_timeout_s=config.migrations.lock_timeout_seconds,
+        budget=_budget(config.migrations),
         retention_days=config.backup.retention_days,
         approvals=safety.approvals.get(environment, 1),
         approvers=tuple(n.strip() for n in safety.approvers.get(environment, ())),
         insists_on_health=protected,
         refuse_drift=config.drift.refuse and (insists or True in said),
+    )
+
+
+def _budget(section: MigrationsSection) -> Budget:
+    return Budget(
+        lock_timeout_s=section.lock_timeout_seconds,
+        statement_timeout_s=section.timeout_seconds,
+        concurrent_timeout_s=section.concurrent_timeout_seconds,
+        attempts=section.lock_attempts,
+        patience_s=section.lock_patience_seconds,
+        end_idle=section.end_idle_transactions_of,
+        idle_s=section.idle_transaction_seconds,
     )
 
 

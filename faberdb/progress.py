@@ -7,6 +7,12 @@ from collections.abc import Callable
 Progress = Callable[[str], None]
 
 
+class Kept(str):
+    """A note that the ledger keeps, however soon it follows another: who was in the way, what was ended."""
+
+    __slots__ = ()
+
+
 def silent(note: str) -> None:
     """Listen to nothing."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from faberdb.baseline import find_baseline, has_objects
-from faberdb.budget import Budget
 from faberdb.connection import connect
 from faberdb.databases import ensure_database, maintenance_dsn
 from faberdb.embedded import start_server
@@ -65,7 +64,7 @@ def create_environment_database(target: Target, progress: Progress) -> dict[str,
 
 def _recognise(target: Target, progress: Progress) -> tuple[str, ...]:
     policy = target.environment.policy
-    budget = Budget(lock_timeout_s=policy.lock_timeout_s, statement_timeout_s=policy.statement_timeout_s)
     return tuple(
-        r.name for r in find_baseline(target.dsn, target.tool, target.tool.revisions(), budget, progress)
+        r.name
+        for r in find_baseline(target.dsn, target.tool, target.tool.revisions(), policy.budget, progress)
     )

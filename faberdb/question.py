@@ -68,14 +68,13 @@ def _steps(plan: Plan) -> Iterator[str]:
 
 
 def _step(number: int, step: Step, room: int) -> str:
-    budget = f"waits for a lock at most {step.budget.lock_timeout_s:g} s"
     shown = [
         f"- {code(s.text, _LONGEST)} ({', '.join(x for x in (s.risk.value, s.lock) if x)})"
         for s in step.statements[:room]
     ]
     more = len(step.statements) - len(shown)
     lines = [*shown, f"- … {more} more"] if more else shown
-    return f"### {number}. {step.revision}\n\n{step.how}; {budget}\n\n" + "\n".join(lines)
+    return f"### {number}. {step.revision}\n\n{step.how}; {step.budget.text}\n\n" + "\n".join(lines)
 
 
 def _locks(plan: Plan) -> str:

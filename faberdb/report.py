@@ -58,12 +58,11 @@ def plan_markdown(plan: Plan, evidence: Evidence | None = None, *, change: str =
 
 
 def _step(number: int, step: Step) -> list[str]:
-    bounds = f"lock {step.budget.lock_timeout_s:g} s, statement {step.budget.statement_timeout_s:g} s"
     rows = [(s.risk.value, s.lock or "none", code(s.text, _SHOWN)) for s in step.statements]
     return [
         f"### {number}. {step.revision}",
         "",
-        f"{step.how}; at most {bounds}. {step.undo[0].upper()}{step.undo[1:]}.",
+        f"{step.how}; {step.budget.text}. {step.undo[0].upper()}{step.undo[1:]}.",
         "",
         table(("risk", "lock on what exists", "statement"), rows),
         "",

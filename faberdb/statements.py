@@ -7,7 +7,7 @@ tool a script belongs to and what a policy thinks of it (`faberdb.risk`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -61,13 +61,15 @@ class ConcurrentIndex:
     schema: str  # "" where the statement leaves it to the search path
 
 
+ADD_ENUM_VALUE: Final = "ALTER TYPE ADD VALUE"
+
 # Every statement that controls transactions or the session, runs code, speaks over the connection or is
 # refused inside a transaction either begins with one of these words or holds one of those.
 _FIRST_WORDS: Final = (
     "ABORT|BEGIN|CALL|CLUSTER|COMMIT|COPY|DISCARD|DO|END|PREPARE|REINDEX|RELEASE|RESET|ROLLBACK|SAVEPOINT|SET"
     "|START|VACUUM"
 )
-_INNER_WORDS: Final = "CONCURRENTLY|DATABASE|SET_CONFIG|SUBSCRIPTION|SYSTEM|TABLESPACE"
+_INNER_WORDS: Final = "ADD\\s+VALUE|CONCURRENTLY|DATABASE|SET_CONFIG|SUBSCRIPTION|SYSTEM|TABLESPACE"
 _UNUSUAL: Final = re.compile(
     rf"(?:^|;|\*/)\s*(?:{_FIRST_WORDS})\b|{_INNER_WORDS}|\0", re.IGNORECASE | re.MULTILINE
 )
@@ -132,6 +134,28 @@ def surely_ordinary(script: str) -> bool:
     and white space: so no statement is missed, and words inside texts only cost the shortcut.
     """
     return _UNUSUAL.search(script) is None
+
+
+def fits_one_transaction(statements: Sequence[Statement]) -> bool:
+    """Whether a script can run as a whole or not at all: each statement may be in a transaction, none controls
+    it, and none uses an enum's value that another one adds."""
+    if not all(s.transactional and not s.transaction_control for s in statements):
+        return False
+    return not any(
+        s.verb == ADD_ENUM_VALUE and _used(_added_value(s), statements[n + 1 :])
+        for n, s in enumerate(statements)
+    )
+
+
+def _added_value(statement: Statement) -> str:
+    ((node, _, _),) = _split(statement.text, statement.verb)
+    return str(node.alter_enum_stmt.new_val)
+
+
+def _used(value: str, statements: Sequence[Statement]) -> bool:
+    """PostgreSQL refuses it until the value is committed; one too many costs only the single transaction."""
+    literal = "'" + value.replace("'", "''") + "'"
+    return any(s.verb != ADD_ENUM_VALUE and (s.opaque or literal in s.text) for s in statements)
 
 
 def concurrent_index(statement: Statement) -> ConcurrentIndex | None:

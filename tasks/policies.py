@@ -11,12 +11,16 @@ from typing import Any, Final
 
 from prefect.cache_policies import INPUTS, NO_CACHE, RUN_ID
 
-from faberdb.errors import Transient
+from faberdb.errors import Contended, Transient
 
 
 def only_transient(task: Any, task_run: Any, state: Any) -> bool:
-    """Try again only when nothing lasting happened and the same call may succeed later."""
-    return isinstance(state.result(raise_on_failure=False), Transient)
+    """Try again only when nothing lasting happened and the same call may succeed later.
+
+    What ended for other transactions' locks was tried for as long as its plan says already.
+    """
+    result = state.result(raise_on_failure=False)
+    return isinstance(result, Transient) and not isinstance(result, Contended)
 
 
 READ: Final[dict[str, Any]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PositiveInt
 
 from faberdb.config.health import HealthSection
 from faberdb.config.phases import FaberIntegration
@@ -112,7 +112,27 @@ class MigrationsSection(Section):
         default="", description="Prisma's schema. Default: prisma/schema.prisma or prisma/."
     )
     timeout_seconds: Seconds = Field(default=300, description="Bound on each statement.")
-    lock_timeout_seconds: Seconds = Field(default=5, description="Bound on each wait for a lock.")
+    concurrent_timeout_seconds: Seconds = Field(
+        default=3600,
+        description="Bound on a statement outside transactions, such as CREATE INDEX CONCURRENTLY.",
+    )
+    lock_timeout_seconds: Seconds = Field(
+        default=1,
+        description="Bound on each wait for a lock, during which others queue behind the migration.",
+    )
+    lock_attempts: PositiveInt = Field(
+        default=20, description="How often a revision is tried while others hold what it locks."
+    )
+    lock_patience_seconds: Seconds = Field(
+        default=600, description="Bound on all attempts of a revision and the waits between them."
+    )
+    end_idle_transactions_of: tuple[str, ...] = Field(
+        default=(),
+        description="Globs of application names whose idle transactions are ended when they are in the way.",
+    )
+    idle_transaction_seconds: Seconds = Field(
+        default=60, description="How long such a transaction must have been idle."
+    )
 
 
 # Partition managers and monitoring keep to schemas of their own.

@@ -9,7 +9,7 @@ from faberdb.grammar.facts import Facts
 from faberdb.grammar.locks import LOCK_OF_ALTER, strongest
 from faberdb.grammar.names import dotted, name_of, object_type, relation, relation_of, strings, unique
 from faberdb.grammar.parser import pb
-from faberdb.statements import Hazard
+from faberdb.statements import ADD_ENUM_VALUE, Hazard
 
 _PARTS: Final = {pb.OBJECT_COLUMN, pb.OBJECT_TABCONSTRAINT, pb.OBJECT_ATTRIBUTE, pb.OBJECT_DOMCONSTRAINT}
 _ALTER_HAZARDS: Final[Mapping[str, Hazard]] = {
@@ -153,7 +153,7 @@ def alter_enum(body: Any) -> Facts:
     """ALTER TYPE ... ADD VALUE or RENAME VALUE."""
     renames = bool(body.old_val)
     return Facts(
-        verb="ALTER TYPE",
+        verb="ALTER TYPE" if renames else ADD_ENUM_VALUE,
         objects=(dotted(strings(body.type_name)),),
         hazards=(Hazard.RENAME,) if renames else (),
         adds_only=not renames,

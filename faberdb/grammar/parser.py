@@ -21,6 +21,18 @@ class NotInGrammar(Exception):
         self.position = position  # in characters from 1, 0 where the parser says none
 
 
+def normalised(script: str) -> str:
+    """The same statements with `$1`, `$2`, ... in place of their constants.
+
+    Raises:
+        NotInGrammar: it is not PostgreSQL.
+    """
+    try:
+        return str(_package.normalize(script))
+    except _package.PgQueryError as error:
+        raise NotInGrammar(error.message, error.cursorpos) from None
+
+
 def parse(script: str) -> Any:
     """The parse tree: `stmts`, each with `stmt`, `stmt_location` and `stmt_len` in bytes of UTF-8.
 

@@ -17,7 +17,7 @@ import psycopg
 
 from faberdb.errors import FaberError
 from faberdb.ledger import Entry, Kind, Ledger
-from faberdb.progress import Progress
+from faberdb.progress import Kept, Progress
 from faberdb.server_errors import explain
 
 _NOTE_EVERY_S = 0.2  # notes are for people watching; each costs the ledger a commit
@@ -93,7 +93,7 @@ class Journal:
 
     def _note(self, step: str, note: str) -> None:
         now = time.monotonic()
-        if now - self._noted_at >= _NOTE_EVERY_S:
+        if isinstance(note, Kept) or now - self._noted_at >= _NOTE_EVERY_S:
             self._noted_at = now
             self._write(Kind.STEP_NOTED, step, note=note)
         self._tell(step, Stage.NOTED, note)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-import psycopg
-from psycopg import sql
+from typing import Final
 
 from faberdb.catalog import read_schema
 from faberdb.connection import Connection
 from faberdb.errors import PlanStale, RevisionFailed
+from faberdb.grammar.locks import strongest
+from faberdb.locking import PASSING, Watch, contended, patiently
 from faberdb.plan import Plan, Step, StepKind
 from faberdb.progress import Progress
 from faberdb.revision import Revision
 from faberdb.server_errors import explain, lost
 from faberdb.settlement import named_reversal
 from faberdb.target import Target
+from faberdb.tools import session_settings
+from faberdb.tools.simple_query import StatementFailed, send_script
 
-_PASSING = (
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-)
+# The modes in which readers or writers have to wait for a migration, or it for them.
+_EXCLUDING: Final = {"SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"}
 
 
 def run_step(
@@ -32,26 +31,52 @@ def run_step(
     on_disk: Mapping[str, Revision],
     progress: Progress,
 ) -> None:
-    """Do what the step says; running it again after it succeeded changes nothing.
+    """Do what the step says, within its budget; running it again after it succeeded changes nothing.
 
     Raises:
+        Contended: others held what it locks to the end of its budget; nothing of it is half done.
         PlanStale: its file is not what the plan was approved with, or the schema is neither the one that a
             reversal is for nor the one that it leaves.
         RevisionFailed: a statement failed.
     """
-    if step.kind is StepKind.REVERT:
-        _revert(target, conn, plan, step)
+    if step.kind is StepKind.RECORD:
+        target.tool.baseline(conn, [_revision(step, on_disk)])
         return
+
+    def attempt() -> None:
+        if step.kind is StepKind.REVERT:
+            _revert(target, conn, plan, step, progress)
+        else:
+            target.tool.apply(conn, _revision(step, on_disk), step.budget, progress)
+
+    patiently(
+        attempt,
+        conn=conn,
+        wanted=_wanted(step),
+        schema=target.dsn.schema,
+        budget=step.budget,
+        progress=progress,
+    )
+
+
+def _revision(step: Step, on_disk: Mapping[str, Revision]) -> Revision:
     revision = on_disk.get(step.revision)
     if revision is None or revision.checksum != step.checksum:
         raise _edited(step)
-    if step.kind is StepKind.RECORD:
-        target.tool.baseline(conn, [revision])
-    else:
-        target.tool.apply(conn, revision, step.budget, progress)
+    return revision
 
 
-def _revert(target: Target, conn: Connection, plan: Plan, step: Step) -> None:
+def _wanted(step: Step) -> dict[str, str]:
+    """The relations that the step keeps others from, with the strongest mode; CONCURRENTLY keeps nobody."""
+    wanted: dict[str, str] = {}
+    for statement in step.statements:
+        if statement.lock in _EXCLUDING and statement.transactional:
+            for name in statement.objects:
+                wanted[name] = strongest([statement.lock, *filter(None, [wanted.get(name)])])
+    return wanted
+
+
+def _revert(target: Target, conn: Connection, plan: Plan, step: Step, progress: Progress) -> None:
     reversal = named_reversal(target.project.root, plan.environment, step.revision)
     if reversal is None or reversal.checksum != step.checksum:
         raise _edited(step)
@@ -64,26 +89,23 @@ def _revert(target: Target, conn: Connection, plan: Plan, step: Step) -> None:
             why=f"It is for {plan.fingerprint[:12]}, and the schema is {now[:12]}.",
             next_step=f"faber-db drift {plan.environment}",
         )
-    try:
-        with conn.transaction():
-            for name, seconds in (
-                ("lock_timeout", step.budget.lock_timeout_s),
-                ("statement_timeout", step.budget.statement_timeout_s),
-            ):
-                conn.execute(
-                    sql.SQL("SET LOCAL {} = {}").format(
-                        sql.Identifier(name), sql.Literal(int(seconds * 1000))
-                    )
-                )
-            conn.execute(reversal.script.encode())
-    except psycopg.Error as error:
-        if lost(error) or isinstance(error, _PASSING):
-            raise explain(error, f"{step.revision} could not run; nothing of it stays.") from error
-        raise RevisionFailed(
-            f"{step.revision} failed; nothing of it stays.",
-            why=str(error).strip().splitlines()[0],
-            next_step=f"correct the script, then: faber-db migrate {plan.environment}",
-        ) from error
+    head = session_settings.setup(target.dsn.schema, step.budget, local=True).as_string(conn)
+    with Watch(conn, progress) as watch:
+        try:
+            send_script(conn, f"BEGIN; {head};\n{reversal.script}\n; COMMIT", watch)
+        except StatementFailed as failed:
+            error = failed.error
+            if not conn.closed:
+                conn.rollback()
+            if isinstance(error, PASSING):
+                raise contended(f"{step.revision} gave way.", error, watch.blockers) from error
+            if lost(error):
+                raise explain(error, f"{step.revision} could not run; nothing of it stays.") from error
+            raise RevisionFailed(
+                f"{step.revision} failed; nothing of it stays.",
+                why=str(error).strip().splitlines()[0],
+                next_step=f"correct the script, then: faber-db migrate {plan.environment}",
+            ) from error
 
 
 def _edited(step: Step) -> PlanStale:

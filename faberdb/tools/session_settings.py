@@ -8,6 +8,7 @@ from typing import Final
 
 from psycopg import sql
 
+from faberdb.budget import Budget
 from faberdb.connection import Connection
 from faberdb.statements import Statement
 
@@ -41,7 +42,7 @@ def restoration(conn: Connection) -> sql.Composed:
     return sql.SQL("; ").join([undo, *again])
 
 
-def setup(schema: str, lock_timeout_s: float, statement_timeout_s: float, *, local: bool) -> sql.Composed:
+def setup(schema: str, budget: Budget, *, local: bool) -> sql.Composed:
     """The statement that bounds waits and sets the search path as Prisma does: the schema alone."""
     scope = sql.SQL("LOCAL " if local else "")
     return sql.SQL(
@@ -49,7 +50,7 @@ def setup(schema: str, lock_timeout_s: float, statement_timeout_s: float, *, loc
         " SET {scope}search_path = {schema}"
     ).format(
         scope=scope,
-        lock=sql.Literal(f"{int(lock_timeout_s * 1000)}ms"),
-        statement=sql.Literal(f"{int(statement_timeout_s * 1000)}ms"),
+        lock=sql.Literal(f"{int(budget.lock_timeout_s * 1000)}ms"),
+        statement=sql.Literal(f"{int(budget.statement_timeout_s * 1000)}ms"),
         schema=sql.Identifier(schema),
     )

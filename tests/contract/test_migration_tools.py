@@ -22,6 +22,7 @@ from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
 from faberdb.errors import (
     ConfigInvalid,
+    Contended,
     EnvironmentBusy,
     HistoryRefused,
     RevisionFailed,
@@ -298,9 +299,10 @@ def test_a_script_waits_for_a_table_no_longer_than_its_budget(project: Project, 
         tool.apply(conn, first, BUDGET, silent)
         with other.transaction():
             other.execute("SELECT * FROM t")
-            with pytest.raises(RevisionFailed) as caught:
-                tool.apply(conn, second, Budget(lock_timeout_s=0.2), silent)
-        assert (caught.value.sqlstate, caught.value.effects) == ("55P03", "none")
+            with pytest.raises(Contended, match="gave way at line 1") as caught:
+                tool.apply(conn, second, Budget(lock_timeout_s=0.5), silent)
+        assert "faber-db b" in caught.value.why, "who was in the way is named"
+        assert [t.name for t in tool.tracked(conn)] == [first.name], "nothing of the attempt stays"
         assert column(conn, "SELECT current_setting('lock_timeout')") == ["10s"]
 
 

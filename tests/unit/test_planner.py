@@ -151,7 +151,7 @@ def test_a_digest_says_what_runs_and_where_and_not_who_asked() -> None:
         lambda: plan(
             "CREATE TABLE t (id int)", observed=observed(schema=Schema(objects={"table public.t": "TABLE"}))
         ),
-        lambda: plan("CREATE TABLE t (id int)", config={"migrations": {"lock_timeout_seconds": 1}}),
+        lambda: plan("CREATE TABLE t (id int)", config={"migrations": {"lock_timeout_seconds": 2}}),
     ],
     ids=["statements", "environment", "schema", "budget"],
 )

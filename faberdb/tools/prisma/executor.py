@@ -16,9 +16,10 @@ from psycopg import pq, sql
 from faberdb.budget import Budget
 from faberdb.connection import Connection
 from faberdb.errors import HistoryRefused, UnreadableSql
+from faberdb.locking import PASSING, Watch, contended
 from faberdb.progress import Progress
 from faberdb.revision import Revision, Standing
-from faberdb.statements import Statement, parse_script, surely_ordinary
+from faberdb.statements import Statement, fits_one_transaction, parse_script, surely_ordinary
 from faberdb.tools import session_settings
 from faberdb.tools.prisma.failure import record_failure
 from faberdb.tools.prisma.stepwise import Stepwise
@@ -36,12 +37,15 @@ class Execution:
     plain: bool  # surely an ordinary script that leaves the session as it was: needs no parsing
     budget: Budget
     progress: Progress
+    watch: Watch
 
     def run(self) -> None:
         """Run it, or finish what an attempt of ours left.
 
         Raises:
             RevisionFailed: a statement failed.
+            Contended: others were in the way; nothing of this attempt stays but whole statements that the next
+                one leaves out.
             HistoryRefused: an earlier attempt left something that cannot be judged from here.
         """
         if self._is_ordinary and self._in_one_transaction():
@@ -67,7 +71,7 @@ class Execution:
 
     @property
     def _is_ordinary(self) -> bool:
-        return self.plain or all(s.transactional and not s.transaction_control for s in self._statements)
+        return self.plain or fits_one_transaction(self._statements)
 
     @property
     def _controls_transactions(self) -> bool:
@@ -108,7 +112,7 @@ class Execution:
         )
         self.progress(f"running {self.revision.name} in one transaction")
         try:
-            send_script(self.conn, head + self.revision.script + tail)
+            send_script(self.conn, head + self.revision.script + tail, self.watch)
         except StatementFailed as failed:
             if failed.done == _ROW and isinstance(failed.error, psycopg.errors.NotNullViolation):
                 _leave_transaction(self.conn)
@@ -130,6 +134,10 @@ class Execution:
             if isinstance(failed.error, psycopg.errors.SyntaxError) and failed.done == 0:
                 return unreadable  # PostgreSQL reads the whole message before it runs any of it
             line = None  # a newer server than the grammar we have
+        if isinstance(failed.error, PASSING) and not self.conn.closed:
+            self.tracking.forget(self.conn, id_)
+            at = f" at line {line}" if line else ""
+            return contended(f"{self.revision.name} gave way{at}.", failed.error, self.watch.blockers)
         return record_failure(
             self.conn, self.tracking, id_, self.revision, failed.error, effects="none", line=line
         )
@@ -143,7 +151,7 @@ class Execution:
         self.progress(f"running {self.revision.name} with its own transactions")
         try:
             self.conn.execute(self._setup(local=False))
-            send_script(self.conn, self.revision.script)
+            send_script(self.conn, self.revision.script, self.watch)
             if self.conn.info.transaction_status != pq.TransactionStatus.IDLE:
                 raise StatementFailed(psycopg.errors.ActiveSqlTransaction("it leaves a transaction open"), 0)
         except StatementFailed as failed:
@@ -179,6 +187,7 @@ class Execution:
                 statements=self._statements,
                 budget=self.budget,
                 progress=self.progress,
+                watch=self.watch,
             ).run(done=unfinished.steps if unfinished else 0, resumed=unfinished is not None)
         finally:
             _leave_transaction(self.conn, restore)
@@ -186,12 +195,7 @@ class Execution:
         self.progress(f"finished {self.revision.name}")
 
     def _setup(self, *, local: bool) -> sql.Composed:
-        return session_settings.setup(
-            self.tracking.schema,
-            self.budget.lock_timeout_s,
-            self.budget.statement_timeout_s,
-            local=local,
-        )
+        return session_settings.setup(self.tracking.schema, self.budget, local=local)
 
     def _text(self, composed: sql.Composable) -> str:
         return composed.as_string(self.conn)
@@ -201,14 +205,16 @@ def apply_revision(
     conn: Connection, tracking: TrackingTable, revision: Revision, budget: Budget, progress: Progress
 ) -> None:
     """Run one revision and record it; see `Execution.run`."""
-    Execution(
-        conn=conn,
-        tracking=tracking,
-        revision=revision,
-        plain=surely_ordinary(revision.script),
-        budget=budget,
-        progress=progress,
-    ).run()
+    with Watch(conn, progress) as watch:
+        Execution(
+            conn=conn,
+            tracking=tracking,
+            revision=revision,
+            plain=surely_ordinary(revision.script),
+            budget=budget,
+            progress=progress,
+            watch=watch,
+        ).run()
 
 
 # BEGIN, SET, INSERT, COMMIT, BEGIN and three SETs come before an ordinary script's own statements.

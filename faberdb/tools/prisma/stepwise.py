@@ -16,10 +16,12 @@ from psycopg import sql
 from faberdb.budget import Budget
 from faberdb.connection import Connection
 from faberdb.errors import HistoryRefused
+from faberdb.locking import PASSING, Watch, contended
 from faberdb.progress import Progress
 from faberdb.revision import Revision
 from faberdb.statements import Statement, concurrent_index
 from faberdb.tools import session_settings
+from faberdb.tools.concurrent_detach import DETACH_CONCURRENTLY, finish_detaching
 from faberdb.tools.concurrent_index import IndexState, drop_invalid_index
 from faberdb.tools.prisma.failure import connection_lost, record_failure
 from faberdb.tools.prisma.tracking import TrackingTable
@@ -27,6 +29,7 @@ from faberdb.tools.simple_query import StatementFailed, send_script
 
 # Statements outside transactions that may simply run again.
 _REPEATABLE: Final = ("VACUUM", "REINDEX", "ALTER SYSTEM", "DISCARD")
+_LOOKED_AT: Final = ("CREATE INDEX CONCURRENTLY", "DROP INDEX CONCURRENTLY", DETACH_CONCURRENTLY)
 _SESSION: Final = ("SET", "RESET")
 
 
@@ -41,6 +44,7 @@ class Stepwise:
     statements: Sequence[Statement]
     budget: Budget
     progress: Progress
+    watch: Watch
 
     def run(self, *, done: int, resumed: bool) -> None:
         """Run the statements after the first `done`.
@@ -49,14 +53,7 @@ class Stepwise:
             done: statements that the row says are done.
             resumed: whether an earlier attempt may have done the next one too.
         """
-        self.conn.execute(
-            session_settings.setup(
-                self.tracking.schema,
-                self.budget.lock_timeout_s,
-                self.budget.statement_timeout_s,
-                local=False,
-            )
-        )
+        self.conn.execute(session_settings.setup(self.tracking.schema, self.budget, local=False))
         for number, statement in enumerate(self.statements):
             if number < done:
                 if statement.verb in _SESSION:
@@ -70,7 +67,7 @@ class Stepwise:
         count = self.tracking.step(self.id, number + 1).as_string(self.conn)
         try:
             if statement.transactional:
-                send_script(self.conn, f"BEGIN; {statement.text}\n; {count}; COMMIT")
+                send_script(self.conn, f"BEGIN; {statement.text}\n; {count}; COMMIT", self.watch)
             else:
                 self._outside_transaction(statement, in_doubt=in_doubt)
                 send_script(self.conn, count)
@@ -89,14 +86,21 @@ class Stepwise:
                 return
         elif in_doubt and self._is_done(statement):
             return
-        # A concurrent build waits for every older transaction: its wait is bounded by its own budget.
-        self._set_lock_timeout(self.budget.statement_timeout_s)
-        send_script(self.conn, statement.text)
-        self._set_lock_timeout(self.budget.lock_timeout_s)
+        # A concurrent build waits for every older transaction, and nobody waits behind it.
+        self._set_timeouts(self.budget.concurrent_timeout_s, self.budget.concurrent_timeout_s)
+        send_script(self.conn, statement.text, self.watch)
+        self._set_timeouts(self.budget.lock_timeout_s, self.budget.statement_timeout_s)
+
+    @staticmethod
+    def _can_be_repeated(statement: Statement) -> bool:
+        """Whether a look at the database tells what a failed try left, so that it may be tried again."""
+        return statement.verb.startswith(_REPEATABLE) or statement.verb in _LOOKED_AT
 
     def _is_done(self, statement: Statement) -> bool:
         if statement.verb.startswith(_REPEATABLE):
             return False
+        if statement.verb == DETACH_CONCURRENTLY:
+            return finish_detaching(self.conn, statement, schema=self.tracking.schema, progress=self.progress)
         if statement.verb == "DROP INDEX CONCURRENTLY":
             names = list(statement.objects)
             row = self.conn.execute("SELECT bool_and(to_regclass(n) IS NULL) FROM unnest(%s) n", (names,))
@@ -108,13 +112,21 @@ class Stepwise:
             " its release back with faber-db rollback ENV",
         )
 
-    def _set_lock_timeout(self, seconds: float) -> None:
-        self.conn.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(f"{int(seconds * 1000)}ms")))
+    def _set_timeouts(self, lock_s: float, statement_s: float) -> None:
+        self.conn.execute(
+            sql.SQL("SET lock_timeout = {}; SET statement_timeout = {}").format(
+                sql.Literal(f"{int(lock_s * 1000)}ms"), sql.Literal(f"{int(statement_s * 1000)}ms")
+            )
+        )
 
     def _failure(self, number: int, statement: Statement, error: psycopg.Error) -> Exception:
         if self.conn.closed:
             return connection_lost(self.revision, error)
         self.conn.rollback()
+        if isinstance(error, PASSING) and (statement.transactional or self._can_be_repeated(statement)):
+            return contended(
+                f"{self.revision.name} gave way at line {statement.line}.", error, self.watch.blockers
+            )
         untouched = number == 0 and statement.transactional
         return record_failure(
             self.conn,

@@ -147,6 +147,10 @@ class TrackingTable:
             )
         )
 
+    def forget(self, conn: Connection, id_: str) -> None:
+        """Remove the row of an attempt of which nothing stayed; one with an end stays."""
+        conn.execute(self.statement("DELETE FROM {table} WHERE id = {id} AND finished_at IS NULL", id=id_))
+
     def record_applied(self, conn: Connection, revisions: Sequence[Revision]) -> None:
         """What `prisma migrate resolve --applied` writes; revisions that are applied are left alone."""
         with conn.transaction():
