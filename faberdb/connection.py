@@ -18,7 +18,8 @@ from faberdb.errors import AuthenticationFailed, DatabaseMissing, FaberError, Re
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT_TIMEOUT_S = 10
-# A peer that vanished without a FIN is noticed within about a minute instead of two hours.
+# A peer that vanished without a FIN is noticed within about a minute instead of two hours: by us, and by the
+# server, where our session would keep its locks for as long.
 _KEEPALIVE = {
     "keepalives_idle": "20",
     "keepalives_interval": "10",
@@ -65,7 +66,9 @@ def connect(
     with conn:
         conn.execute(
             "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
-            " set_config('idle_in_transaction_session_timeout', '600000', false)",
+            " set_config('idle_in_transaction_session_timeout', '600000', false),"
+            " set_config('tcp_keepalives_idle', '20', false), set_config('tcp_keepalives_interval', '10', false),"
+            " set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '60000', false)",
             (str(int(statement_timeout_s * 1000)), str(int(lock_timeout_s * 1000))),
         )
         if conn.info.server_version >= 140000:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from faberdb.connection import connect, flushed_together
 from faberdb.errors import PlanStale, Refused, SnapshotUnusable, VerificationFailed
@@ -14,6 +14,7 @@ from faberdb.ledger.schemas import has_schema
 from faberdb.plan import Plan, StepKind
 from faberdb.progress import Progress
 from faberdb.release.journal import Journal
+from faberdb.release.leftovers import APPLYING, hold_tool
 from faberdb.release.lock import require_lock
 from faberdb.release.opening import plan_target
 from faberdb.release.permission import require_permission
@@ -25,8 +26,6 @@ from faberdb.snapshot.request import SnapshotRequest
 from faberdb.snapshot.store import snapshot_id_of_release
 from faberdb.snapshot.take import take_snapshot
 from faberdb.target import Target
-
-TOOL_LOCK_WAIT_S: Final = 15
 
 
 def journal_of(target: Target, release: Release) -> Journal:
@@ -165,9 +164,9 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
 
     def apply(progress: Progress) -> Mapping[str, Any]:
         on_disk = {r.name: r for r in target.tool.revisions()}
-        with connect(target.dsn, purpose=f"apply {release.id}") as conn:
+        with connect(target.dsn, purpose=f"{APPLYING} {release.id}") as conn:
             target.tool.ensure_tracking(conn)
-            with target.tool.hold_lock(conn, timeout_s=TOOL_LOCK_WAIT_S), flushed_together(conn):
+            with hold_tool(target, conn, release.id, progress), flushed_together(conn):
                 applied = {t.name for t in target.tool.tracked(conn) if t.standing is Standing.APPLIED}
                 begun = not applied.isdisjoint(s.revision for s in release.plan.steps)
                 if not begun:
