@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from faberdb.history import read_history
 from faberdb.ledger import Kind
 from faberdb.ledger.schemas import has_schema
 from faberdb.plan import Plan, StepKind
-from faberdb.progress import Progress
+from faberdb.progress import Kept, Progress
 from faberdb.release.journal import Journal
 from faberdb.release.leftovers import APPLYING, hold_tool
 from faberdb.release.lock import require_lock
@@ -175,11 +176,25 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
                     if step.revision in applied or (begun and step.kind is StepKind.REVERT):
                         continue
                     progress(f"applying {step.revision}")
-                    run_step(target, conn, release.plan, step, on_disk, progress)
+                    with _said_if_interrupted(step.revision, progress):
+                        run_step(target, conn, release.plan, step, on_disk, progress)
                     progress(f"applied {step.revision}")
         return {"revisions": [s.revision for s in release.plan.steps]}
 
     return journal_of(target, release).ensure("apply", apply)
+
+
+@contextmanager
+def _said_if_interrupted(revision: str, progress: Progress) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        progress(
+            Kept(f"the statement of {revision} that was running was cancelled; what came before it stays")
+        )
+        raise
 
 
 def stale_snapshot(target: Target, release: Release) -> str:
