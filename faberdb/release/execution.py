@@ -21,7 +21,7 @@ from faberdb.release.opening import plan_target
 from faberdb.release.permission import require_permission
 from faberdb.release.record import Outcome, Release
 from faberdb.release.rehearsal import find_evidence
-from faberdb.release.stepping import run_step
+from faberdb.release.stepping import Stepping
 from faberdb.revision import Standing
 from faberdb.snapshot.request import SnapshotRequest
 from faberdb.snapshot.store import snapshot_id_of_release
@@ -172,12 +172,15 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
                 begun = not applied.isdisjoint(s.revision for s in release.plan.steps)
                 if not begun:
                     _require_fresh_snapshot(target, release)
+                steps = Stepping(
+                    target=target, conn=conn, plan=release.plan, on_disk=on_disk, progress=progress
+                )
                 for step in release.plan.steps:
                     if step.revision in applied or (begun and step.kind is StepKind.REVERT):
                         continue
                     progress(f"applying {step.revision}")
                     with _said_if_interrupted(step.revision, progress):
-                        run_step(target, conn, release.plan, step, on_disk, progress)
+                        steps.run(step)
                     progress(f"applied {step.revision}")
         return {"revisions": [s.revision for s in release.plan.steps]}
 
