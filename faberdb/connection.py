@@ -36,6 +36,7 @@ def connect(
     statement_timeout_s: float = 300,
     lock_timeout_s: float = 10,
     connect_timeout_s: int = CONNECT_TIMEOUT_S,
+    read_only: bool = False,
 ) -> Iterator[Connection]:
     """Open an autocommit connection with every wait bounded, and close it at the end.
 
@@ -46,6 +47,7 @@ def connect(
         statement_timeout_s: 0 means none, for the few statements with a bound of their own.
         lock_timeout_s: 0 means none.
         connect_timeout_s: seconds for each address that the host's name has.
+        read_only: let the server refuse whatever would write.
 
     Raises:
         AuthenticationFailed, DatabaseMissing, ServerUnreachable, Refused: why it could not be opened.
@@ -75,6 +77,8 @@ def connect(
             # Without it the server finishes, and commits, what a killed client had sent.
             # And a server that ends idle sessions would end the one that holds the release lock.
             conn.execute("SET client_connection_check_interval = '1s'; SET idle_session_timeout = 0")
+        if read_only:
+            conn.execute("SET default_transaction_read_only = on")
         yield conn
 
 

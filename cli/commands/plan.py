@@ -24,20 +24,43 @@ def command(
 
 
 def show_plan(
-    environment: str, work_item: str, requester: str, project_dir: Path | None, as_json: bool
+    environment: str,
+    work_item: str,
+    requester: str,
+    project_dir: Path | None,
+    as_json: bool,
+    *,
+    prove: bool = False,
 ) -> None:
-    """Print the plan of an environment; a plan that policy forbids is shown, and then refused."""
+    """Print the plan of an environment; a plan that policy forbids is shown, and then refused.
+
+    Args:
+        environment: its name.
+        work_item: path of the work item, "" for none.
+        requester: who asks.
+        project_dir: the project's folder, None for this one.
+        as_json: print JSON.
+        prove: say by the server's own counters that nothing was written.
+    """
+    from contextlib import ExitStack
+
     from cli.opening import open_environment
     from cli.output import show_markdown
     from faberdb.plan import plan_to_json
     from faberdb.release.opening import plan_target, refuse_blocked
     from faberdb.release.rehearsal import find_evidence
     from faberdb.report import plan_markdown
+    from faberdb.untouched import counted
     from faberdb.workitem import title_of
 
-    with open_environment(project_dir, environment) as target:
+    with open_environment(project_dir, environment) as target, ExitStack() as proof:
+        seen = proof.enter_context(counted(target.dsn)) if prove else None
         change = title_of(target.project.root, work_item)
         plan = plan_target(target, change=change, requester=requester)
         evidence = find_evidence(target, plan.digest)
-    show_markdown(plan_to_json(plan) | {"digest": plan.digest}, plan_markdown(plan, evidence), as_json)
+    value, text = plan_to_json(plan) | {"digest": plan.digest}, plan_markdown(plan, evidence)
+    if seen is not None:
+        value["written"] = {"transactions": seen.transactions, "wal_bytes": seen.wal_bytes}
+        text += f"\n{seen.text}\n"
+    show_markdown(value, text, as_json)
     refuse_blocked(plan)
