@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
-import tempfile
 from collections.abc import Collection
-from pathlib import Path
 
 import psycopg
 
 from faberdb.catalog import Schema, read_schema
 from faberdb.catalog.difference import describe, differences
 from faberdb.connection import Connection, connect
-from faberdb.databases import drop_database, ensure_database, fitting_name
 from faberdb.dsn import Dsn
-from faberdb.snapshot.programs import dump_schema, restore
+from faberdb.schema_copy import schema_copies
 from faberdb.synthesis.statements import Synthesis
 
-_TIMEOUT_S = 600
 _SHOWN = 5
 
 
@@ -40,21 +35,8 @@ def prove(
     Raises:
         FaberError: the copy could not be made.
     """
-    copy = dsn.with_database(fitting_name(dsn.database, f"_proof_{secrets.token_hex(4)}"))
-    with tempfile.TemporaryDirectory(prefix="faber-db-") as folder:
-        archive = Path(folder) / "schema"
-        dump_schema(dsn, archive, timeout_s=_TIMEOUT_S)
-        ensure_database(copy)
-        try:
-            with connect(copy, purpose="prove") as conn:
-                version = conn.info.server_version
-                if "schema public" not in start.objects:
-                    conn.execute("DROP SCHEMA IF EXISTS public")
-            restore(archive, copy, server_version=version, with_roles=True, timeout_s=_TIMEOUT_S)
-            with connect(copy, purpose="prove") as conn:
-                return _both_ways(conn, there, back, start, end, leave_out)
-        finally:
-            drop_database(copy)
+    with schema_copies(dsn) as (copy,), connect(copy, purpose="prove") as conn:
+        return _both_ways(conn, there, back, start, end, leave_out)
 
 
 def _both_ways(
