@@ -109,6 +109,13 @@ def test_what_does_not_lead_to_the_same_schema_is_told_and_not_written(
     assert [r.name for r in target.tool.revisions()][-1] == "0003_unsafe"
 
 
+def test_what_does_not_run_is_told_and_not_written(shoplet: Shoplet, target: Target) -> None:
+    shoplet.add({"0003_bad": "CREATE INDEX by_it ON account (nothing);"})
+    (offer,) = offered(shoplet)["offers"]
+    assert "does not run on a copy of the schema" in offer["unequal"]
+    assert "nothing" in offer["unequal"]
+
+
 def test_what_blocks_nobody_has_nothing_to_offer(shoplet: Shoplet, target: Target) -> None:
     shoplet.add({"0003_fine": "CREATE TABLE new (id int PRIMARY KEY, n int); CREATE INDEX new_n ON new (n);"})
     assert offered(shoplet)["offers"] == []
