@@ -45,6 +45,7 @@ class PlannedStatement:
     lock: str  # the strongest lock it takes on relations that exist already, "" for none
     risk: Risk
     transactional: bool
+    locks: tuple[tuple[str, str], ...] = ()  # relation and mode, on what was there before
 
 
 class StepKind(StrEnum):

@@ -179,6 +179,7 @@ def _planned(statement: Statement) -> PlannedStatement:
         lock=statement.lock,
         risk=risk_of(statement),
         transactional=statement.transactional,
+        locks=statement.locks,
     )
 
 

@@ -14,8 +14,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from faberdb.errors import UnreadableSql
+from faberdb.lock_modes import strongest
 
 if TYPE_CHECKING:
+    from faberdb.grammar.effects import Effects
     from faberdb.grammar.facts import Facts
 
 
@@ -36,6 +38,14 @@ class Hazard(StrEnum):
     DROP_OBJECT = "drop_object"  # a view, index, type, function, trigger, extension, ...
 
 
+class Certainty(StrEnum):
+    """What the text of a statement says about what happens."""
+
+    YES = "yes"
+    NO = "no"
+    DEPENDS = "depends"  # on what is in the database
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """One statement of a script."""
@@ -48,8 +58,22 @@ class Statement:
     transactional: bool  # False: PostgreSQL refuses it inside a transaction block
     transaction_control: bool  # BEGIN, COMMIT, ..., or code that may contain them
     opaque: bool  # runs code that cannot be judged from outside (DO, CALL)
-    lock: str  # the strongest documented lock on relations that this script did not make, "" for none
+    locks: tuple[tuple[str, str], ...]  # relation and mode, ROW EXCLUSIVE and up, on what the script did not make
+    creates: tuple[str, ...]  # the relations that it makes
+    rewrites: Certainty  # whether a table's rows are all written anew
+    scans: tuple[str, ...]  # relations that it may read as a whole while it holds its locks
+    destroys: str  # what is gone afterwards, in words; "" for nothing
     adds_only: bool  # nothing that existed before changes or goes
+
+    @property
+    def lock(self) -> str:
+        """The strongest of its locks, "" for none."""
+        return strongest(mode for _, mode in self.locks)
+
+    @property
+    def reversible(self) -> bool:
+        """Whether another statement can bring back what was; of code that runs unseen nobody knows."""
+        return not self.destroys and not self.opaque
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +117,8 @@ def parse_script(script: str, *, source: str) -> tuple[Statement, ...]:
 
 @lru_cache(maxsize=1024)  # a release reads each script when it plans, checks and applies
 def _parse(script: str, source: str) -> tuple[Statement, ...]:
-    from faberdb.grammar.readers import facts_of  # noqa: PLC0415 -- the grammar costs 0.2 s to load
+    from faberdb.grammar.effects import effects_of  # noqa: PLC0415 -- the grammar costs 0.2 s to load
+    from faberdb.grammar.readers import facts_of  # noqa: PLC0415
 
     created: set[str] = set()
     statements = []
@@ -101,13 +126,13 @@ def _parse(script: str, source: str) -> tuple[Statement, ...]:
         facts = facts_of(node)
         if facts.reads_input:
             raise _refusal(source, line, "COPY ... FROM STDIN needs psql, which sends the data", _COPY_ADVICE)
-        statements.append(_statement(facts, text, line, created))
+        statements.append(_statement(facts, effects_of(node, facts), text, line, created))
         created.update(facts.creates)
     return tuple(statements)
 
 
-def _statement(facts: Facts, text: str, line: int, created: set[str]) -> Statement:
-    touches_only_new = bool(facts.objects) and created.issuperset(facts.objects)
+def _statement(facts: Facts, effects: Effects, text: str, line: int, created: set[str]) -> Statement:
+    known = created | {""} if facts.objects and created.issuperset(facts.objects) else created
     return Statement(
         text=text,
         line=line,
@@ -117,7 +142,11 @@ def _statement(facts: Facts, text: str, line: int, created: set[str]) -> Stateme
         transactional=facts.transactional,
         transaction_control=facts.transaction_control or (facts.opaque and _may_commit(facts, text)),
         opaque=facts.opaque,
-        lock="" if touches_only_new else facts.lock,
+        locks=tuple((name, mode) for name, mode in facts.locks if name not in known),
+        creates=facts.creates,
+        rewrites=effects.rewrites,
+        scans=tuple(name for name in effects.scans if name not in created),
+        destroys=effects.destroys,
         adds_only=facts.adds_only,
     )
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from faberdb.grammar.facts import Facts
-from faberdb.grammar.locks import LOCK_OF_ALTER, strongest
+from faberdb.grammar.locks import LOCK_OF_ALTER
 from faberdb.grammar.names import dotted, name_of, object_type, relation, relation_of, strings, unique
 from faberdb.grammar.parser import pb
+from faberdb.lock_modes import merged, strongest
 from faberdb.statements import ADD_ENUM_VALUE, Hazard
 
 _PARTS: Final = {pb.OBJECT_COLUMN, pb.OBJECT_TABCONSTRAINT, pb.OBJECT_ATTRIBUTE, pb.OBJECT_DOMCONSTRAINT}
@@ -31,13 +32,12 @@ def create_table(body: Any) -> Facts:
     new = relation(table.relation)
     parents = [relation(p.range_var) for p in table.inh_relations]
     referenced = [relation(c.pktable) for c in _constraints(table) if c.HasField("pktable")]
-    needed = ["SHARE ROW EXCLUSIVE"] if set(referenced) - {new} else []
-    if parents:
-        needed.append("ACCESS EXCLUSIVE" if table.HasField("partbound") else "SHARE UPDATE EXCLUSIVE")
+    of_parents = "ACCESS EXCLUSIVE" if table.HasField("partbound") else "SHARE UPDATE EXCLUSIVE"
+    needed = [(name, "SHARE ROW EXCLUSIVE") for name in referenced] + [(name, of_parents) for name in parents]
     return Facts(
         verb="CREATE FOREIGN TABLE" if foreign else "CREATE TABLE",
         objects=unique([new, *parents, *referenced]),
-        lock=strongest(needed),
+        locks=merged((name, mode) for name, mode in needed if name != new),
         adds_only=True,
         creates=(new,),
     )
@@ -56,7 +56,7 @@ def create_index(body: Any) -> Facts:
     return Facts(
         verb="CREATE INDEX CONCURRENTLY" if body.concurrent else "CREATE INDEX",
         objects=(relation(body.relation),),
-        lock="SHARE UPDATE EXCLUSIVE" if body.concurrent else "SHARE",
+        locks=((relation(body.relation), "SHARE UPDATE EXCLUSIVE" if body.concurrent else "SHARE"),),
         transactional=not body.concurrent,
         adds_only=True,
         creates=(dotted([body.relation.schemaname, body.idxname]),) if body.idxname else (),
@@ -71,12 +71,14 @@ def alter_table(body: Any) -> Facts:
     others = [relation(t) for c in commands for t in _referenced(c)] + [relation(p.name) for p in partitions]
     concurrently = any(p.concurrent for p in partitions)
     verb = f"ALTER {object_type(body.objtype)}"
-    needed = [_alter_lock(name, c) for name, c in zip(names, commands, strict=True)]
+    own = relation(body.relation)
+    needed = [(own, strongest(_alter_lock(n, c) for n, c in zip(names, commands, strict=True)))]
+    needed += [lock for n, c in zip(names, commands, strict=True) for lock in _other_locks(n, c)]
     return Facts(
         verb=f"{verb} DETACH PARTITION CONCURRENTLY" if concurrently else verb,
-        objects=unique([relation(body.relation), *others]),
+        objects=unique([own, *others]),
         hazards=unique(_ALTER_HAZARDS[n] for n in names if n in _ALTER_HAZARDS),
-        lock="" if body.objtype == pb.OBJECT_TYPE else strongest(needed),
+        locks=() if body.objtype == pb.OBJECT_TYPE else merged(needed),
         transactional=not concurrently,
         adds_only=set(names) <= {"AT_AddColumn", "AT_AddConstraint", "AT_AddIndexConstraint"},
     )
@@ -86,7 +88,18 @@ def _alter_lock(name: str, command: Any) -> str:
     foreign_key = _holds(command, "constraint") and getattr(command, "def").constraint.HasField("pktable")
     if name == "AT_AddConstraint" and foreign_key:
         return "SHARE ROW EXCLUSIVE"
+    if name == "AT_DetachPartition" and getattr(command, "def").partition_cmd.concurrent:
+        return "SHARE UPDATE EXCLUSIVE"
     return LOCK_OF_ALTER.get(name, "ACCESS EXCLUSIVE")
+
+
+def _other_locks(name: str, command: Any) -> Iterator[tuple[str, str]]:
+    """On the tables that one subcommand touches beside its own."""
+    yield from ((relation(table), "SHARE ROW EXCLUSIVE") for table in _referenced(command))
+    if _holds(command, "partition_cmd"):
+        yield relation(getattr(command, "def").partition_cmd.name), "ACCESS EXCLUSIVE"
+    elif name == "AT_AddInherit":
+        yield relation(getattr(command, "def").range_var), "SHARE UPDATE EXCLUSIVE"
 
 
 def _referenced(command: Any) -> Iterator[Any]:
@@ -116,11 +129,12 @@ def drop(body: Any) -> Facts:
         hazards.append(Hazard.DROP_COLUMN)  # CASCADE takes the columns that use it
     locks = on_table or word.endswith(("TABLE", "VIEW", "INDEX", "SEQUENCE"))
     needed = "SHARE UPDATE EXCLUSIVE" if body.concurrent else "ACCESS EXCLUSIVE"
+    named = unique(o for o in objects if o)
     return Facts(
         verb=f"DROP {word} CONCURRENTLY" if body.concurrent else f"DROP {word}",
-        objects=unique(o for o in objects if o),
+        objects=named,
         hazards=tuple(hazards),
-        lock=needed if locks else "",
+        locks=tuple((name, needed) for name in named) if locks else (),
         transactional=not body.concurrent,
     )
 
@@ -134,7 +148,7 @@ def rename(body: Any) -> Facts:
         verb=f"ALTER {object_type(kind)}",
         objects=relation or unique([name_of(body.object)]),
         hazards=(Hazard.RENAME,),
-        lock=("SHARE UPDATE EXCLUSIVE" if index else "ACCESS EXCLUSIVE") if relation else "",
+        locks=tuple((name, "SHARE UPDATE EXCLUSIVE" if index else "ACCESS EXCLUSIVE") for name in relation),
     )
 
 
@@ -145,7 +159,7 @@ def alter_object(body: Any, *hazards: Hazard) -> Facts:
         verb=f"ALTER {object_type(body.object_type)}",
         objects=relation or unique([name_of(body.object)]),
         hazards=hazards,
-        lock="ACCESS EXCLUSIVE" if relation else "",
+        locks=tuple((name, "ACCESS EXCLUSIVE") for name in relation),
     )
 
 
@@ -195,7 +209,7 @@ def comment(body: Any) -> Facts:
     return Facts(
         verb="COMMENT",
         objects=(name,) if name else (),
-        lock="SHARE UPDATE EXCLUSIVE" if relation else "",
+        locks=((name, "SHARE UPDATE EXCLUSIVE"),) if relation and name else (),
         adds_only=True,
     )
 
@@ -205,5 +219,5 @@ def refresh(body: Any) -> Facts:
     return Facts(
         verb="REFRESH MATERIALIZED VIEW" + (" CONCURRENTLY" if body.concurrent else ""),
         objects=(relation(body.relation),),
-        lock="EXCLUSIVE" if body.concurrent else "ACCESS EXCLUSIVE",
+        locks=((relation(body.relation), "EXCLUSIVE" if body.concurrent else "ACCESS EXCLUSIVE"),),
     )

@@ -14,7 +14,7 @@ class Facts:
     verb: str
     objects: tuple[str, ...] = ()
     hazards: tuple[Hazard, ...] = ()
-    lock: str = ""
+    locks: tuple[tuple[str, str], ...] = ()  # relation and mode; "" is a relation that it does not name
     transactional: bool = True
     transaction_control: bool = False
     opaque: bool = False

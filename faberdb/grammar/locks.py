@@ -5,20 +5,8 @@ From "Explicit Locking" and each command's page of PostgreSQL 18. Keys are the p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
-
-LOCK_MODES: Final = (  # weakest first; "" is none
-    "",
-    "ACCESS SHARE",
-    "ROW SHARE",
-    "ROW EXCLUSIVE",
-    "SHARE UPDATE EXCLUSIVE",
-    "SHARE",
-    "SHARE ROW EXCLUSIVE",
-    "EXCLUSIVE",
-    "ACCESS EXCLUSIVE",
-)
 
 LOCK_OF_STATEMENT: Final[Mapping[str, str]] = {
     "insert_stmt": "ROW EXCLUSIVE",
@@ -55,9 +43,6 @@ LOCK_OF_ALTER: Final[Mapping[str, str]] = {
     "AT_DisableTrig": "SHARE ROW EXCLUSIVE",
     "AT_DisableTrigAll": "SHARE ROW EXCLUSIVE",
     "AT_DisableTrigUser": "SHARE ROW EXCLUSIVE",
+    "AT_AttachPartition": "SHARE UPDATE EXCLUSIVE",
+    "AT_DetachPartitionFinalize": "SHARE UPDATE EXCLUSIVE",
 }
-
-
-def strongest(modes: Iterable[str]) -> str:
-    """The strongest of several lock modes; "" where there are none."""
-    return max(modes, key=LOCK_MODES.index, default="")

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from faberdb.grammar import definitions, session
 from faberdb.grammar.facts import Facts
-from faberdb.grammar.locks import LOCK_OF_STATEMENT, strongest
+from faberdb.grammar.locks import LOCK_OF_STATEMENT
 from faberdb.grammar.names import dotted, object_type, relation, relation_of, strings, unique
 from faberdb.grammar.parser import pb
+from faberdb.lock_modes import merged
 from faberdb.statements import Hazard
 
 
@@ -31,11 +32,16 @@ def _by_name(kind: str, body: Any) -> Facts:
     return Facts(
         verb=verb,
         objects=objects,
-        lock="" if kind == "view_stmt" and not replaces else LOCK_OF_STATEMENT.get(kind, ""),
+        locks=() if kind == "view_stmt" and not replaces else _documented(kind, relation_of(body)),
         transactional=kind not in _OUTSIDE_TRANSACTIONS,
         adds_only=adds,
         creates=objects if adds and kind in {"view_stmt", "create_seq_stmt"} else (),
     )
+
+
+def _documented(kind: str, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    mode = LOCK_OF_STATEMENT.get(kind)
+    return tuple((name, mode) for name in names or ("",)) if mode else ()
 
 
 def _own_name(kind: str, body: Any) -> tuple[str, ...]:
@@ -57,13 +63,13 @@ def _write(kind: str, body: Any, own: Iterable[Hazard]) -> Facts:
         verb=kind.removesuffix("_stmt").upper(),
         objects=relation_of(body),
         hazards=tuple(own),
-        lock=LOCK_OF_STATEMENT.get(kind, ""),
+        locks=_documented(kind, relation_of(body)),
     )
     return replace(
         found,
         objects=unique([*found.objects, *(o for f in inner for o in f.objects)]),
         hazards=unique([*found.hazards, *(h for f in inner for h in f.hazards)]),
-        lock=strongest([found.lock, *(f.lock for f in inner)]),
+        locks=merged([*found.locks, *(lock for f in inner for lock in f.locks)]),
     )
 
 
@@ -97,7 +103,12 @@ def _narrows(where: Any) -> bool:
 
 def _truncate(body: Any) -> Facts:
     objects = unique(relation(r.range_var) for r in body.relations)
-    return Facts(verb="TRUNCATE", objects=objects, hazards=(Hazard.TRUNCATE,), lock="ACCESS EXCLUSIVE")
+    return Facts(
+        verb="TRUNCATE",
+        objects=objects,
+        hazards=(Hazard.TRUNCATE,),
+        locks=tuple((name, "ACCESS EXCLUSIVE") for name in objects),
+    )
 
 
 def _copy(body: Any) -> Facts:
@@ -105,7 +116,7 @@ def _copy(body: Any) -> Facts:
     return Facts(
         verb="COPY",
         objects=relation_of(body),
-        lock="ROW EXCLUSIVE" if body.is_from else "",
+        locks=tuple((name, "ROW EXCLUSIVE") for name in relation_of(body)) if body.is_from else (),
         reads_input=over_the_wire,
     )
 
@@ -121,8 +132,8 @@ def _create_table_as(body: Any) -> Facts:
         verb=f"CREATE {object_type(body.objtype)}",
         objects=unique([new, *inner.objects]),
         hazards=inner.hazards,
-        lock=inner.lock,
-        adds_only=not inner.lock,
+        locks=inner.locks,
+        adds_only=not inner.locks,
         creates=(new,),
     )
 
@@ -146,7 +157,8 @@ def _drop_database(body: Any) -> Facts:
 
 
 def _drop_owned(body: Any) -> Facts:
-    return Facts(verb="DROP OWNED", hazards=(Hazard.DROP_TABLE, Hazard.DROP_OBJECT), lock="ACCESS EXCLUSIVE")
+    hazards = (Hazard.DROP_TABLE, Hazard.DROP_OBJECT)
+    return Facts(verb="DROP OWNED", hazards=hazards, locks=(("", "ACCESS EXCLUSIVE"),))
 
 
 def _opaque(verb: str) -> Callable[[Any], Facts]:

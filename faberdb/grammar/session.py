@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from faberdb.grammar.facts import Facts
-from faberdb.grammar.locks import LOCK_MODES
 from faberdb.grammar.names import name_of, relation, relation_of, unique
 from faberdb.grammar.parser import pb
+from faberdb.lock_modes import LOCK_MODES
 
 
 def transaction(body: Any) -> Facts:
@@ -29,10 +29,12 @@ def set_parameter(body: Any) -> Facts:
 def vacuum(body: Any) -> Facts:
     """VACUUM and ANALYZE."""
     full = any(o.def_elem.defname == "full" for o in body.options)
+    mode = "ACCESS EXCLUSIVE" if full else "SHARE UPDATE EXCLUSIVE"
+    objects = unique(relation(r.vacuum_relation.relation) for r in body.rels)
     return Facts(
         verb="VACUUM" if body.is_vacuumcmd else "ANALYZE",
-        objects=unique(relation(r.vacuum_relation.relation) for r in body.rels),
-        lock="ACCESS EXCLUSIVE" if full else "SHARE UPDATE EXCLUSIVE",
+        objects=objects,
+        locks=tuple((name, mode) for name in objects or ("",)),
         transactional=not body.is_vacuumcmd,
     )
 
@@ -41,10 +43,14 @@ def reindex(body: Any) -> Facts:
     """REINDEX."""
     concurrently = any(p.def_elem.defname == "concurrently" for p in body.params)
     one = body.kind in {pb.REINDEX_OBJECT_INDEX, pb.REINDEX_OBJECT_TABLE}
+    own, mode = relation_of(body), "SHARE UPDATE EXCLUSIVE" if concurrently else "ACCESS EXCLUSIVE"
+    locks = [(name, mode) for name in own or ("",)]
+    if body.kind == pb.REINDEX_OBJECT_TABLE and not concurrently:  # readers still need its indexes to plan
+        locks = [*((name, "SHARE") for name in own), ("", mode)]
     return Facts(
         verb="REINDEX CONCURRENTLY" if concurrently else "REINDEX",
-        objects=relation_of(body),
-        lock="SHARE UPDATE EXCLUSIVE" if concurrently else "ACCESS EXCLUSIVE",
+        objects=own,
+        locks=tuple(locks),
         transactional=one and not concurrently,
     )
 
@@ -52,7 +58,8 @@ def reindex(body: Any) -> Facts:
 def lock_tables(body: Any) -> Facts:
     """LOCK TABLE."""
     objects = unique(relation(r.range_var) for r in body.relations)
-    return Facts(verb="LOCK TABLE", objects=objects, lock=LOCK_MODES[body.mode])
+    mode = LOCK_MODES[body.mode]
+    return Facts(verb="LOCK TABLE", objects=objects, locks=tuple((name, mode) for name in objects))
 
 
 def grant(body: Any) -> Facts:

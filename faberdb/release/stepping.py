@@ -10,7 +10,7 @@ from typing import Final
 from faberdb.catalog import read_schema
 from faberdb.connection import Connection
 from faberdb.errors import PlanStale, RevisionFailed
-from faberdb.grammar.locks import strongest
+from faberdb.lock_modes import merged
 from faberdb.locking import PASSING, Patience, Watch, contended
 from faberdb.plan import Plan, PlannedStatement, Step, StepKind
 from faberdb.progress import Progress
@@ -73,12 +73,15 @@ def _revision(step: Step, on_disk: Mapping[str, Revision]) -> Revision:
 
 def wanted_locks(statements: Iterable[Statement | PlannedStatement]) -> dict[str, str]:
     """The relations that statements keep others from, with the strongest mode; CONCURRENTLY keeps nobody."""
-    wanted: dict[str, str] = {}
-    for statement in statements:
-        if statement.lock in _EXCLUDING and statement.transactional:
-            for name in statement.objects:
-                wanted[name] = strongest([statement.lock, *filter(None, [wanted.get(name)])])
-    return wanted
+    return dict(
+        merged(
+            (name, mode)
+            for statement in statements
+            if statement.transactional
+            for name, mode in statement.locks
+            if name and mode in _EXCLUDING
+        )
+    )
 
 
 def _revert(target: Target, conn: Connection, plan: Plan, step: Step, progress: Progress) -> None:
