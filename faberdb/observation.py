@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psycopg import sql
 
@@ -11,6 +11,7 @@ from faberdb.catalog import Schema, read_schema
 from faberdb.connection import Connection, connect
 from faberdb.databases import cannot_restore_beside
 from faberdb.dsn import Dsn
+from faberdb.lint.live import Live, read_live
 from faberdb.revision import TrackedRevision
 from faberdb.tools.protocol import MigrationTool
 
@@ -25,6 +26,7 @@ class Observation:
     schema: Schema  # the tool's own tables left out
     row_counts: Mapping[str, int]  # of the relations asked for, those that exist
     cannot_restore_beside: str  # why restore-and-swap would not work here, "" when it would
+    live: Live = field(default_factory=Live)  # of the relations asked for
     notes: tuple[str, ...] = ()  # what an approver should know and no policy judges
 
     @property
@@ -33,13 +35,16 @@ class Observation:
         return self.schema.fingerprint
 
 
-def observe(dsn: Dsn, tool: MigrationTool, *, count: Collection[str] = ()) -> Observation:
+def observe(
+    dsn: Dsn, tool: MigrationTool, *, count: Collection[str] = (), touched: Collection[str] = ()
+) -> Observation:
     """Read the database; writes nothing, which the server enforces.
 
     Args:
         dsn: the environment's database.
         tool: whose tracking table is read.
         count: relations, as scripts name them, whose rows are counted exactly.
+        touched: relations, as scripts name them, whose size, traffic and dependents are wanted.
     """
     with connect(dsn, purpose="plan", read_only=True) as conn:
         return Observation(
@@ -47,6 +52,7 @@ def observe(dsn: Dsn, tool: MigrationTool, *, count: Collection[str] = ()) -> Ob
             schema=read_schema(conn, leave_out=tool.tracking_tables),
             row_counts=_row_counts(conn, count),
             cannot_restore_beside=cannot_restore_beside(dsn),
+            live=read_live(conn, touched),
             notes=_notes(conn),
         )
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from faberdb.config.linting import LintSection
 from faberdb.errors import Refused
 from faberdb.history import pending
+from faberdb.lint.squawk import SecondOpinion
 from faberdb.observation import Observation
 from faberdb.plan import ApprovalLevel, Plan, PlannedStatement, Step, StepKind, Undo, UndoWay
+from faberdb.advice import advise
 from faberdb.policy import BackupNeed, Policy
 from faberdb.revision import Revision, Standing
 from faberdb.risk import Finding, Risk, judge, risk_of, worst
@@ -37,6 +40,8 @@ def make_plan(
     change: str = "",
     requester: str = "",
     commit: str = "",
+    lint: LintSection | None = None,
+    second: SecondOpinion | None = None,
 ) -> Plan:
     """What would run in one environment now.
 
@@ -54,8 +59,12 @@ def make_plan(
         scripts.insert(0, (_as_revision(reversal), parse_script(reversal.script, source=reversal.name)))
         _refuse_parts(reversal.name, scripts[0][1])
     statements = [s for _, script in scripts for s in script]
-    findings = tuple(f for s in statements for f in judge(s, policy, observed.row_counts))
+    judged = {
+        (r.name, s.line): judge(s, policy, observed.row_counts) for r, script in scripts for s in script
+    }
+    findings = tuple(f for found in judged.values() for f in found)
     risk = worst([risk_of(s) for s in statements] + [f.risk for f in findings])
+    told, advice = advise([r for r, script in scripts if script], judged, observed.live, lint, second)
     snapshot = bool(scripts) and takes_snapshot(policy, statements, skip=skip_backup)
     undo = choose_undo(snapshot, observed, has_steps=bool(scripts))
     kinds = dict.fromkeys(adopted, StepKind.RECORD) | ({reversal.name: StepKind.REVERT} if reversal else {})
@@ -78,8 +87,8 @@ def make_plan(
         snapshot=snapshot,
         undo=undo,
         checks=tuple(checks),
-        findings=findings + _undo_findings(policy, undo) + (_drift_findings(policy) if drifted else ()),
-        notes=observed.notes,
+        findings=told + _undo_findings(policy, undo) + (_drift_findings(policy) if drifted else ()),
+        notes=observed.notes + advice,
     )
 
 

@@ -41,10 +41,14 @@ _LEVEL: Final[Mapping[Hazard, Risk]] = {
 class Finding:
     """Something an approver should know about one statement."""
 
-    code: str  # the hazard's name
+    code: str  # the hazard's name, or the rule's
     risk: Risk
     message: str
     blocks: bool = False  # policy forbids it: no plan with it may run
+    revision: str = ""  # where it is
+    line: int = 0  # in the revision's script, from 1; 0 where it is about no line
+    rewrite: str = ""  # SQL that does the same and hurts less
+    ignored: str = ""  # the reason that the script gives for leaving it so
 
 
 def risk_of(statement: Statement) -> Risk:

@@ -58,7 +58,9 @@ class Statement:
     transactional: bool  # False: PostgreSQL refuses it inside a transaction block
     transaction_control: bool  # BEGIN, COMMIT, ..., or code that may contain them
     opaque: bool  # runs code that cannot be judged from outside (DO, CALL)
-    locks: tuple[tuple[str, str], ...]  # relation and mode, ROW EXCLUSIVE and up, on what the script did not make
+    locks: tuple[
+        tuple[str, str], ...
+    ]  # relation and mode, ROW EXCLUSIVE and up, on what the script did not make
     creates: tuple[str, ...]  # the relations that it makes
     rewrites: Certainty  # whether a table's rows are all written anew
     scans: tuple[str, ...]  # relations that it may read as a whole while it holds its locks

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, PositiveInt
 
 from faberdb.config.health import HealthSection
+from faberdb.config.linting import LintSection
 from faberdb.config.phases import FaberIntegration
 from faberdb.config.safety import SafetySection
 from faberdb.config.section import Seconds, Section
@@ -247,5 +248,6 @@ class FaberConfig(Section):
     evaluate: EvaluateSection = Field(default=EvaluateSection(), description="Trying a plan.")
     health: HealthSection = Field(default=HealthSection(), description="What is called well.")
     checks: tuple[CheckSection, ...] = Field(default=(), description="The project's own assertions.")
+    lint: LintSection = Field(default=LintSection(), description="How scripts are looked at.")
     drift: DriftSection = Field(default=DriftSection(), description="Changes past the releases.")
     webhooks: WebhookSection = Field(default=WebhookSection(), description="Deliveries of a CI.")

@@ -72,7 +72,9 @@ def _command(table: str, command: Any) -> Effects:
     definition = getattr(command, "def")
     if name == "AT_AddColumn":
         column = column_of(definition.column_def)
-        reads = column.unique or column.primary or column.checked or (column.not_null and column.default is None)
+        reads = (
+            column.unique or column.primary or column.checked or (column.not_null and column.default is None)
+        )
         reads = reads or (bool(column.references) and column.default is not None)
         return Effects(rewrites=column.rewrites, scans=(table,) if reads else ())
     if name == "AT_AddConstraint":
@@ -84,7 +86,8 @@ def _command(table: str, command: Any) -> Effects:
     if name == "AT_DropColumn":
         return Effects(destroys=f"the values of {table}.{dotted([command.name])}")
     return Effects(
-        rewrites=_REWRITES.get(name, Certainty.NO), scans=(table,) if name in _SCANNING or name in _REWRITES else ()
+        rewrites=_REWRITES.get(name, Certainty.NO),
+        scans=(table,) if name in _SCANNING or name in _REWRITES else (),
     )
 
 

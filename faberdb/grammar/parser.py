@@ -39,6 +39,21 @@ def is_keyword(word: str) -> bool:
     return not kinds <= {pb.NO_KEYWORD, pb.UNRESERVED_KEYWORD}
 
 
+def comments(script: str) -> list[tuple[str, int]]:
+    """The comments that begin with two hyphens, each with its line from 1; not what a quoted text holds."""
+    raw = script.encode()
+    kind = pb.SQL_COMMENT
+    found = [t for t in _package.scan(script).tokens if t.token == kind]
+    return [(raw[t.start : t.end].decode(), raw.count(b"\n", 0, t.start) + 1) for t in found]
+
+
+def long_names(script: str) -> list[str]:
+    """The names that PostgreSQL cuts; a parse tree has them cut already."""
+    raw = script.encode()
+    found = [raw[t.start : t.end] for t in _package.scan(script).tokens if t.token == pb.IDENT]
+    return [name.decode() for name in found if len(name.strip(b'"')) > 63]
+
+
 def written(tree: Any) -> str:
     """A parse tree as SQL."""
     return str(_package.deparse(tree))

@@ -11,6 +11,7 @@ from faberdb.checks import runnable
 from faberdb.errors import BlockedByPolicy, EnvironmentBusy
 from faberdb.history import pending
 from faberdb.ledger import Kind
+from faberdb.lint.squawk import SecondOpinion, ask_squawk
 from faberdb.observation import observe
 from faberdb.plan import Plan, plan_to_json
 from faberdb.planner import DRIFT, make_plan, touched_relations
@@ -25,16 +26,19 @@ def plan_target(target: Target, *, change: str = "", requester: str = "", skip_b
     """What would run in the environment now. Writes nothing, neither there nor in the ledger."""
     revisions = target.tool.revisions()
     seen = observe(target.dsn, target.tool)
-    scripts = {r.name: parse_script(r.script, source=r.name) for r in pending(revisions, seen.tracked)}
+    waiting = {r.name: r.script for r in pending(revisions, seen.tracked)}
+    scripts = {name: parse_script(script, source=name) for name, script in waiting.items()}
     expected = comparable_fingerprint(
         target.ledger, target.name, found=seen.schema, ignore=target.project.config.drift.ignore
     )
     reversal = find_reversal(target.project.root, target.name, found=seen.fingerprint, expected=expected)
     if reversal is not None:
         scripts[reversal.name] = parse_script(reversal.script, source=reversal.name)
-    touched = touched_relations(scripts)
-    if touched:
-        seen = observe(target.dsn, target.tool, count=touched)
+    if scripts:
+        named = {o for script in scripts.values() for s in script for o in s.objects}
+        seen = observe(target.dsn, target.tool, count=touched_relations(scripts), touched=named)
+    config = target.project.config
+    second = ask_squawk(waiting) if config.lint.squawk else SecondOpinion(opinions={})
     return make_plan(
         project=target.project.name,
         environment=target.name,
@@ -50,6 +54,8 @@ def plan_target(target: Target, *, change: str = "", requester: str = "", skip_b
         change=change,
         requester=requester,
         commit=target.project.commit(),
+        lint=config.lint,
+        second=second,
     )
 
 

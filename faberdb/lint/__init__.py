@@ -1,0 +1,1 @@
+"""Rules about statements that hurt a running application, each with a code, a reason and a safer form."""

@@ -1,0 +1,78 @@
+"""A rule, what it looks at and what it says.
+
+Codes are words with hyphens, not numbers: an ignore in a script is then read without a table beside it, and
+squawk's users find the names they know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from faberdb.grammar.columns import Column
+from faberdb.lint.live import Live
+from faberdb.risk import Risk
+from faberdb.statements import Hazard, Statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One statement among those around it."""
+
+    statement: Statement
+    kind: str  # of the parse tree's node
+    body: Any  # the parse tree
+    before: tuple[Look, ...]  # of the same script
+    together: tuple[Look, ...]  # those of `before` in the same transaction
+    after: tuple[Statement, ...]  # of the same script
+    in_transaction: bool
+    created: frozenset[str]  # relations that the script made before it
+    live: Live
+
+    @property
+    def table(self) -> str:
+        """The relation that it names first."""
+        return self.statement.objects[0] if self.statement.objects else ""
+
+    def new(self, name: str) -> bool:
+        """Whether the script made the relation itself: nobody waits for it yet."""
+        return name in self.created
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """What a rule found."""
+
+    message: str  # what this statement does, with its names
+    relations: tuple[str, ...] = ()  # whose size decides how much it matters; () where size does not
+    rewrite: str = ""  # SQL
+
+
+Check = Callable[[Look], Iterator[Hit]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What to look for, and why."""
+
+    code: str
+    title: str
+    why: str
+    risk: Risk
+    check: Check
+    bad: str  # an example, on the schema of `faberdb.lint.example`
+    good: str  # the same done safely
+    hazard: Hazard | None = None  # the policy's word for the same: told once
+    squawk: tuple[str, ...] = ()  # squawk's rules that say the same
+    optional: bool = False  # only where the configuration asks for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlterCommand:
+    """A subcommand of ALTER TABLE."""
+
+    name: str  # the grammar's, such as "AT_SetNotNull"
+    target: str  # the column or constraint that it names, quoted where needed
+    node: Any
+    column: Column | None  # of ADD COLUMN
