@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("cli.commands.demo", "Run the whole chain on the example shop."),
     "run": ("cli.commands.run", "Take a change through all five phases."),
     "plan": ("cli.commands.plan", "Show what would run in an environment."),
+    "lint": ("cli.commands.lint", "Say what would hurt a running application."),
     "migrate": ("cli.commands.migrate", "Release the pending revisions into an environment."),
     "rollback": ("cli.commands.rollback", "Take a release back."),
     "approve": ("cli.commands.approve", "Say yes to a waiting release."),

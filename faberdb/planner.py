@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from faberdb.advice import advise
 from faberdb.config.linting import LintSection
 from faberdb.errors import Refused
 from faberdb.history import pending
 from faberdb.lint.squawk import SecondOpinion
 from faberdb.observation import Observation
 from faberdb.plan import ApprovalLevel, Plan, PlannedStatement, Step, StepKind, Undo, UndoWay
-from faberdb.advice import advise
 from faberdb.policy import BackupNeed, Policy
 from faberdb.revision import Revision, Standing
 from faberdb.risk import Finding, Risk, judge, risk_of, worst

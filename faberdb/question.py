@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from faberdb.lint.page import finding_lines
 from faberdb.markdown import code
-from faberdb.plan import Plan, Step
+from faberdb.plan import ApprovalLevel, Plan, Step
 from faberdb.release.rehearsal import Evidence
 from faberdb.risk import CONFIRMATION_PHRASE, Risk
 
@@ -49,11 +50,14 @@ def _facts(plan: Plan, evidence: Evidence | None) -> Iterator[tuple[str, str]]:
 
 
 def _warnings(plan: Plan) -> Iterator[str]:
-    lines = [f"- {'**blocked** ' if f.blocks else ''}{f.risk.value}: {f.message}" for f in plan.findings]
+    told = [f for f in plan.findings if f.risk is not Risk.LOW or f.blocks or f.ignored]
+    lines = [*finding_lines(told, rewrites=False)]
+    if len(told) < len(plan.findings):
+        lines.append(f"- {len(plan.findings) - len(told)} more of low risk; the plan's artifact has all")
     lines += [f"- {note}" for note in plan.notes]
     if lines:
         yield "\n".join(lines)
-    if any(f.risk in {Risk.HIGH, Risk.CRITICAL} for f in plan.findings):
+    if plan.approval is ApprovalLevel.ENHANCED:
         yield f"To approve, type the phrase `{CONFIRMATION_PHRASE}` below."
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from faberdb.ledger import Kind
+from faberdb.lint.page import finding_lines
 from faberdb.markdown import code, one_line, table
 from faberdb.plan import ApprovalLevel, Plan, Step
 from faberdb.release.approval import Decision
@@ -50,7 +51,7 @@ def plan_markdown(plan: Plan, evidence: Evidence | None = None, *, change: str =
     ]
     if plan.findings or plan.notes:
         lines += ["### Findings", ""]
-        lines += [f"- {'**blocked** ' if f.blocks else ''}{f.risk.value}: {f.message}" for f in plan.findings]
+        lines += finding_lines(plan.findings)
         lines += [f"- {note}" for note in plan.notes] + [""]
     for number, step in enumerate(plan.steps, 1):
         lines += _step(number, step)

@@ -86,9 +86,50 @@ def modifiers_of(type_name: Any) -> tuple[int, ...]:
 
 
 _KNOWN: Final = frozenset(
-    "bool bit bpchar bytea char cidr citext date daterange float4 float8 hstore inet int2 int4 int4range int8"
-    " int8range interval json jsonb macaddr money name numeric numrange oid point text time timestamp timestamptz"
-    " timetz tsquery tsrange tstzrange tsvector uuid varbit varchar vector xml".split()
+    {
+        "bool",
+        "bit",
+        "bpchar",
+        "bytea",
+        "char",
+        "cidr",
+        "citext",
+        "date",
+        "daterange",
+        "float4",
+        "float8",
+        "hstore",
+        "inet",
+        "int2",
+        "int4",
+        "int4range",
+        "int8",
+        "int8range",
+        "interval",
+        "json",
+        "jsonb",
+        "macaddr",
+        "money",
+        "name",
+        "numeric",
+        "numrange",
+        "oid",
+        "point",
+        "text",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "timetz",
+        "tsquery",
+        "tsrange",
+        "tstzrange",
+        "tsvector",
+        "uuid",
+        "varbit",
+        "varchar",
+        "vector",
+        "xml",
+    }
 )
 
 

@@ -9,13 +9,56 @@ from faberdb.grammar.names import strings
 from faberdb.statements import Certainty
 
 _VOLATILE: Final = frozenset(
-    "clock_timestamp currval gen_random_bytes gen_random_uuid lastval nanoid nextval random random_normal"
-    " setval timeofday uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 uuidv4 uuidv7".split()
+    {
+        "clock_timestamp",
+        "currval",
+        "gen_random_bytes",
+        "gen_random_uuid",
+        "lastval",
+        "nanoid",
+        "nextval",
+        "random",
+        "random_normal",
+        "setval",
+        "timeofday",
+        "uuid_generate_v1",
+        "uuid_generate_v1mc",
+        "uuid_generate_v4",
+        "uuidv4",
+        "uuidv7",
+    }
 )
 _STEADY: Final = frozenset(
-    "abs array_fill concat current_database current_schema current_setting date_trunc decode encode format"
-    " json_build_array json_build_object jsonb_build_array jsonb_build_object lower make_date make_interval md5 now"
-    " statement_timestamp to_char to_date to_timestamp timezone transaction_timestamp trunc upper version".split()
+    {
+        "abs",
+        "array_fill",
+        "concat",
+        "current_database",
+        "current_schema",
+        "current_setting",
+        "date_trunc",
+        "decode",
+        "encode",
+        "format",
+        "json_build_array",
+        "json_build_object",
+        "jsonb_build_array",
+        "jsonb_build_object",
+        "lower",
+        "make_date",
+        "make_interval",
+        "md5",
+        "now",
+        "statement_timestamp",
+        "to_char",
+        "to_date",
+        "to_timestamp",
+        "timezone",
+        "transaction_timestamp",
+        "trunc",
+        "upper",
+        "version",
+    }
 )
 
 

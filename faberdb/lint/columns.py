@@ -48,7 +48,8 @@ def _computed(look: Look) -> Iterator[Hit]:
         )
         if word:
             yield Hit(
-                message=f"the {word} column {column.name} writes every row of {look.table} anew, while nobody reads it",
+                message=f"the {word} column {column.name} writes every row of {look.table} anew,"
+                f" while nobody reads it",
                 relations=(look.table,),
                 rewrite=f"ALTER TABLE {look.table} ADD COLUMN {column.name} "
                 + ("bigint;" if word != "stored" else "...;")
@@ -98,7 +99,8 @@ def _referencing(look: Look) -> Iterator[Hit]:
         for other in column.references:
             if not look.new(other):
                 yield Hit(
-                    message=f"{column.name} locks {other} against writes while {look.table} is locked against everything",
+                    message=f"{column.name} locks {other} against writes while {look.table} is"
+                    f" locked against everything",
                     relations=(look.table, other),
                     rewrite=f"ALTER TABLE {look.table} ADD COLUMN {column.name} {column.type};\n"
                     f"ALTER TABLE {look.table} ADD CONSTRAINT ... FOREIGN KEY ({column.name})"
@@ -179,7 +181,8 @@ def _drop_column(look: Look) -> Iterator[Hit]:
     for command in alters(look, "AT_DropColumn"):
         hang = f"; on {look.table} hang {', '.join(live.dependents)}" if live and live.dependents else ""
         yield Hit(
-            message=f"{look.table}.{command.target} is gone at once, and a running application that names it fails{hang}",
+            message=f"{look.table}.{command.target} is gone at once, and a running application that"
+            f" names it fails{hang}",
             rewrite="-- first release an application that does not name it, then drop it",
         )
 

@@ -23,7 +23,8 @@ def _foreign_key(look: Look) -> Iterator[Hit]:
                 f" {look.table} are checked",
                 relations=(look.table,),
                 rewrite=safer(look)
-                or f"ALTER TABLE {look.table} ADD CONSTRAINT ... FOREIGN KEY ({columns}) REFERENCES {other} NOT VALID;\n"
+                or f"ALTER TABLE {look.table} ADD CONSTRAINT ... FOREIGN KEY ({columns}) REFERENCES"
+                f" {other} NOT VALID;\n"
                 f"-- in a migration of its own\nALTER TABLE {look.table} VALIDATE CONSTRAINT ...;",
             )
 
@@ -164,7 +165,8 @@ def _domain(look: Look) -> Iterator[Hit]:
     if look.kind == "create_domain_stmt" and look.body.constraints:
         yield Hit(
             message=f"the constraint of {look.table} can later be changed only by reading every table that uses it",
-            rewrite=f"CREATE DOMAIN {look.table} AS ...;\n-- with CHECK constraints on the tables, each NOT VALID first",
+            rewrite=f"CREATE DOMAIN {look.table} AS ...;\n-- with CHECK constraints on the tables,"
+            f" each NOT VALID first",
         )
 
 
@@ -209,7 +211,8 @@ CONSTRAINT_RULES: Final = (
     Rule(
         code="unique-constraint",
         title="A unique constraint that builds its own index",
-        why="The index is built under a lock that excludes everybody. An index built concurrently can become the key.",
+        why="The index is built under a lock that excludes everybody. An index built concurrently"
+        " can become the key.",
         risk=Risk.HIGH,
         check=_unique,
         bad="ALTER TABLE account ADD CONSTRAINT one_email UNIQUE (email);",

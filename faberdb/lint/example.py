@@ -31,7 +31,8 @@ CREATE UNIQUE INDEX totals_id ON totals (id);
 CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE DOMAIN percent AS int;
 CREATE FUNCTION note_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
-INSERT INTO account (id, email, note, code, visits) SELECT n, 'e' || n, 'n' || n, 'c' || n, n FROM generate_series(1, 100) n;
+INSERT INTO account (id, email, note, code, visits)
+SELECT n, 'e' || n, 'n' || n, 'c' || n, n FROM generate_series(1, 100) n;
 INSERT INTO purchase SELECT n, n FROM generate_series(1, 100) n;
 INSERT INTO event_old SELECT n FROM generate_series(1, 50) n;
 """

@@ -21,8 +21,9 @@ def _held(look: Look) -> dict[str, str]:
 
 
 def _several(look: Look) -> Iterator[Hit]:
-    held = _held(look)
-    mine = [n for n, m in look.statement.locks if m == _ALL and n and n not in held]
+    wanted = [n for n, m in look.statement.locks if m == _ALL and n]
+    held = _held(look) if wanted else {}
+    mine = [n for n in wanted if n not in held]
     if held and mine:
         yield Hit(
             message=f"it waits for {', '.join(mine)} while it keeps everybody from {', '.join(held)}",
@@ -32,9 +33,9 @@ def _several(look: Look) -> Iterator[Hit]:
 
 
 def _more_work(look: Look) -> Iterator[Hit]:
-    held = _held(look)
     works = look.statement.verb in _WRITES or look.statement.opaque or bool(look.statement.scans)
-    if held and works and not _own_lock(look):
+    held = _held(look) if works and not _own_lock(look) else {}
+    if held:
         yield Hit(
             message=f"{look.statement.verb} goes on while nobody reads {', '.join(held)}",
             relations=tuple(held),
@@ -48,8 +49,10 @@ def _own_lock(look: Look) -> bool:
 
 
 def _backfill(look: Look) -> Iterator[Hit]:
+    if look.statement.verb not in _WRITES:
+        return
     changed = [o for b in look.together for o in b.statement.objects if "ALTER" in b.statement.verb]
-    if look.statement.verb in _WRITES and any(o in changed for o in look.statement.objects):
+    if any(o in changed for o in look.statement.objects):
         yield Hit(
             message=f"rows of {look.table} are written in the transaction that alters it: all wait for its end",
             relations=(look.table,),
@@ -58,12 +61,15 @@ def _backfill(look: Look) -> Iterator[Hit]:
 
 
 def _split(look: Look) -> Iterator[Hit]:
+    if look.kind != "alter_table_stmt" or not look.statement.scans:
+        return
     earlier = [b for b in look.together if b.kind == "alter_table_stmt" and b.table == look.table]
-    if look.kind == "alter_table_stmt" and earlier and look.statement.scans and earlier[-1].statement.scans:
+    if earlier and earlier[-1].statement.scans:
         if any(True for _ in alters(look, "AT_ValidateConstraint")):
             return
         yield Hit(
-            message=f"{look.table} is read as a whole by one ALTER TABLE after the other; one with both reads it once",
+            message=f"{look.table} is read as a whole by one ALTER TABLE after the other; one with"
+            f" both reads it once",
             relations=(look.table,),
             rewrite=f"ALTER TABLE {look.table} ..., ...;",
         )
@@ -135,7 +141,8 @@ FLOW_RULES: Final = (
     Rule(
         code="work-under-exclusive-lock",
         title="More work after a lock against everybody",
-        why="ACCESS EXCLUSIVE is kept to the end of the transaction: what reads or writes rows after it makes all wait.",
+        why="ACCESS EXCLUSIVE is kept to the end of the transaction: what reads or writes rows"
+        " after it makes all wait.",
         risk=Risk.HIGH,
         check=_more_work,
         bad="ALTER TABLE draft ADD COLUMN x text;\nUPDATE account SET visits = 0 WHERE visits IS NULL;",
@@ -156,7 +163,8 @@ FLOW_RULES: Final = (
         why="Subcommands of one ALTER TABLE share one pass over the rows.",
         risk=Risk.LOW,
         check=_split,
-        bad="ALTER TABLE account ALTER COLUMN note SET NOT NULL;\nALTER TABLE account ALTER COLUMN code SET NOT NULL;",
+        bad="ALTER TABLE account ALTER COLUMN note SET NOT NULL;\nALTER TABLE account ALTER COLUMN"
+        " code SET NOT NULL;",
         good="ALTER TABLE account ALTER COLUMN note SET NOT NULL, ALTER COLUMN code SET NOT NULL;",
     ),
     Rule(
@@ -221,7 +229,8 @@ FLOW_RULES: Final = (
     Rule(
         code="not-repeatable",
         title="Outside a transaction, and not to be run again",
-        why="A script that is not one transaction may stop half done; with IF [NOT] EXISTS it can begin anew. faber-db's"
+        why="A script that is not one transaction may stop half done; with IF [NOT] EXISTS it can"
+        " begin anew. faber-db's"
         " journal goes on at the right statement, other tools do not.",
         risk=Risk.LOW,
         check=_not_again,

@@ -24,7 +24,8 @@ def _blocking(look: Look) -> Iterator[Hit]:
 def _dropping(look: Look) -> Iterator[Hit]:
     if look.statement.verb == "DROP INDEX" and not all(look.new(o) for o in look.statement.objects):
         yield Hit(
-            message=f"reads and writes of the table of {', '.join(look.statement.objects)} wait for it, and it for them",
+            message=f"reads and writes of the table of {', '.join(look.statement.objects)} wait for"
+            f" it, and it for them",
             relations=look.statement.objects,
             rewrite="\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in look.statement.objects),
         )

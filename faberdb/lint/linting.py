@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from faberdb.config.linting import LintSection
 from faberdb.lint.ignoring import Ignore, ignores_of
 from faberdb.lint.live import Live
-from faberdb.config.linting import LintSection
 from faberdb.lint.reading import looks
 from faberdb.lint.registry import BY_CODE, RULES, SETTLED
 from faberdb.lint.rule import Hit, Look, Rule

@@ -115,7 +115,8 @@ REMOVAL_RULES: Final = (
     Rule(
         code="drop-schema",
         title="A schema dropped",
-        why="Everything in it is gone with CASCADE, and without it the statement fails as soon as something is there.",
+        why="Everything in it is gone with CASCADE, and without it the statement fails as soon as"
+        " something is there.",
         risk=Risk.CRITICAL,
         check=_dropping("DROP SCHEMA", said="the schema is gone"),
         bad="DROP SCHEMA attic;",

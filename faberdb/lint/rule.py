@@ -6,7 +6,7 @@ squawk's users find the names they know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +23,28 @@ class Look:
     statement: Statement
     kind: str  # of the parse tree's node
     body: Any  # the parse tree
-    before: tuple[Look, ...]  # of the same script
-    together: tuple[Look, ...]  # those of `before` in the same transaction
-    after: tuple[Statement, ...]  # of the same script
+    script: Sequence[Look]  # all of its script, once they are made
+    statements: Sequence[Statement]  # likewise
+    number: int  # of this one among them, from 0
+    opened: int  # the number of the first one in its transaction
     in_transaction: bool
     created: frozenset[str]  # relations that the script made before it
     live: Live
+
+    @property
+    def before(self) -> Sequence[Look]:
+        """Those before it."""
+        return self.script[: self.number]
+
+    @property
+    def together(self) -> Sequence[Look]:
+        """Those before it in the same transaction."""
+        return self.script[self.opened : self.number]
+
+    @property
+    def after(self) -> Sequence[Statement]:
+        """The statements after it."""
+        return self.statements[self.number + 1 :]
 
     @property
     def table(self) -> str:

@@ -55,7 +55,7 @@ def _ask(scripts: tuple[tuple[str, str], ...]) -> SecondOpinion:
             files[path.name] = name
         empty = Path(folder) / "squawk.toml"  # whatever a .squawk.toml above says, the same is found
         empty.write_text("")
-        command = [program, "--config", empty, "--reporter", "json", *sorted(files)]
+        command: list[str | Path] = [program, "--config", empty, "--reporter", "json", *sorted(files)]
         try:
             done = run_program(command, timeout_s=_TIMEOUT_S, cwd=Path(folder), what="squawk", check=False)
             found = json.loads(done.output or "[]")

@@ -21,6 +21,7 @@ _SPELLED: Final = {
     "bit varying": "varbit", "time without time zone": "time", "time with time zone": "timetz",
 }  # fmt: skip
 _TEXTS: Final = {"varchar", "text"}
+_WIDENING: Final = {"varchar", "varbit", "timestamp", "timestamptz", "time", "timetz"}
 
 
 def keeps_rows(old: str, new: str, modifiers: tuple[int, ...], time_zone: str) -> bool:
@@ -37,17 +38,14 @@ def keeps_rows(old: str, new: str, modifiers: tuple[int, ...], time_zone: str) -
         return False
     was = _SPELLED.get(found["name"] + (found["rest"] or ""), found["name"])
     had = tuple(int(m) for m in found["modifiers"].split(",")) if found["modifiers"] else ()
-    if was in _TEXTS and new in _TEXTS:
-        return not modifiers or bool(had and had[0] <= modifiers[0])
-    if {was, new} == {"timestamp", "timestamptz"} and had == modifiers:
-        return time_zone in {"UTC", "Etc/UTC", "GMT"}
-    if was != new:
-        return (was, new) in {("cidr", "inet"), ("varchar", "citext"), ("text", "citext")} and not modifiers
-    if was == "numeric":
+    if was == "numeric" == new:
         return not modifiers or (len(had) == 2 and had[1] == (*modifiers, 0)[1] and had[0] <= modifiers[0])
-    if was in {"timestamp", "timestamptz", "time", "timetz", "varbit"}:
-        return not modifiers or bool(had and had[0] <= modifiers[0])
-    return had == modifiers
+    wider = not modifiers or bool(had and had[0] <= modifiers[0])
+    if {was, new} == {"timestamp", "timestamptz"}:
+        return had == modifiers and time_zone in {"UTC", "Etc/UTC", "GMT"}
+    if was == new:
+        return wider if was in _WIDENING else had == modifiers
+    return (was in _TEXTS and new in _TEXTS and wider) or (was, new) == ("cidr", "inet")
 
 
 def _of(wanted: Callable[[Column], bool], message: str, better: Callable[[Column], str]) -> Check:
@@ -104,7 +102,8 @@ TYPE_RULES: Final = (
     Rule(
         code="json-column",
         title="json where jsonb would do",
-        why="json has no equality, so SELECT DISTINCT and GROUP BY over its table fail, and it is parsed at every look.",
+        why="json has no equality, so SELECT DISTINCT and GROUP BY over its table fail, and it is"
+        " parsed at every look.",
         risk=Risk.LOW,
         check=_of(_is("json"), "{names} of {table}: json has no equality operator", lambda c: "jsonb"),
         bad="ALTER TABLE account ADD COLUMN extra json;",

@@ -58,7 +58,8 @@ def _locking(look: Look) -> Iterator[Hit]:
         "SHARE UPDATE EXCLUSIVE"
     ):
         yield Hit(
-            message=f"{', '.join(look.statement.objects)} is held in {look.statement.lock} to the end of the transaction",
+            message=f"{', '.join(look.statement.objects)} is held in {look.statement.lock} to the"
+            f" end of the transaction",
             relations=look.statement.objects,
         )
 
@@ -73,7 +74,8 @@ def _attach(look: Look) -> Iterator[Hit]:
         )
         if not look.new(part) and not checked and look.body.objtype != pb.OBJECT_INDEX:
             yield Hit(
-                message=f"all rows of {part} are read, and those of a default partition too, while nobody uses {part}",
+                message=f"all rows of {part} are read, and those of a default partition too, while"
+                f" nobody uses {part}",
                 relations=(part,),
                 rewrite=f"ALTER TABLE {part} ADD CONSTRAINT within CHECK (...) NOT VALID;\n"
                 f"-- in a migration of its own\nALTER TABLE {part} VALIDATE CONSTRAINT within;\n"

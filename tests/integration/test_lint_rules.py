@@ -9,13 +9,13 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
+from faberdb.config.linting import LintSection
 from faberdb.connection import Connection, connect
 from faberdb.connection import run as make
 from faberdb.dsn import Dsn
 from faberdb.lint.example import EXAMPLE_SCHEMA
 from faberdb.lint.linting import lint_scripts
 from faberdb.lint.live import Live, read_live
-from faberdb.config.linting import LintSection
 from faberdb.lint.registry import RULES
 from faberdb.lint.rule import Rule
 from faberdb.lock_modes import LOCK_MODES, merged, strongest
