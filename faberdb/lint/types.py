@@ -42,7 +42,7 @@ def keeps_rows(old: str, new: str, modifiers: tuple[int, ...], time_zone: str) -
         return not modifiers or (len(had) == 2 and had[1] == (*modifiers, 0)[1] and had[0] <= modifiers[0])
     wider = not modifiers or bool(had and had[0] <= modifiers[0])
     if {was, new} == {"timestamp", "timestamptz"}:
-        return had == modifiers and time_zone in {"UTC", "Etc/UTC", "GMT"}
+        return not modifiers and time_zone in {"UTC", "Etc/UTC", "GMT"}
     if was == new:
         return wider if was in _WIDENING else had == modifiers
     return (was in _TEXTS and new in _TEXTS and wider) or (was, new) == ("cidr", "inet")
