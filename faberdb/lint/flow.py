@@ -80,8 +80,8 @@ def _update(look: Look) -> Iterator[Hit]:
         yield Hit(
             message=f"every row of {look.table} is written and locked until the end of the transaction",
             relations=(look.table,),
-            rewrite=f"-- again and again, each in its own transaction, until no row changes\n"
-            f"UPDATE {look.table} SET ... WHERE id IN (SELECT id FROM {look.table} WHERE ... LIMIT 5000);",  # noqa: S608 -- shown, never run
+            rewrite="-- again and again, each in its own transaction, until no row changes\n"
+            f"UPDATE {look.table} SET ... WHERE id IN (SELECT id FROM {look.table} WHERE ... LIMIT 5000);",
         )
 
 

@@ -73,7 +73,7 @@ def _renaming(wanted: Callable[[int], bool], what: str) -> Check:
     def check(look: Look) -> Iterator[Hit]:
         if look.kind == "rename_stmt" and _old(look) and wanted(look.body.rename_type):
             old, new = _old(look)[0], look.body.newname
-            view = f"ALTER TABLE {old} RENAME TO {new};\nCREATE VIEW {old} AS SELECT * FROM {new};"  # noqa: S608 -- shown, never run
+            view = f"ALTER TABLE {old} RENAME TO {new};\nCREATE VIEW {old} AS SELECT * FROM {new};"
             yield Hit(
                 message=f"{what} {old} is {new} at once, and a running application that says the old name fails",
                 rewrite=f"-- in one transaction, until no application says the old name\n{view}"

@@ -54,7 +54,8 @@ def test_what_an_earlier_script_of_the_same_plan_made_is_left_alone() -> None:
 
 
 def test_an_ignore_silences_its_code_at_its_statement_and_is_told_with_its_reason() -> None:
-    script = f"-- faber-db: ignore index-blocks-writes written to only at night\n{INDEX}\nCREATE INDEX j ON account (x);"
+    said = "-- faber-db: ignore index-blocks-writes written to only at night"
+    script = f"{said}\n{INDEX}\nCREATE INDEX j ON account (x);"
     first, second = lint(script).findings
     assert (first.line, first.ignored) == (2, "written to only at night")
     assert (second.line, second.ignored) == (3, "")

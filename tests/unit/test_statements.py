@@ -100,6 +100,102 @@ def test_relations_that_the_script_made_itself_need_no_lock() -> None:
 
 
 @pytest.mark.parametrize(
+    ("script", "locks"),
+    [
+        (
+            "ALTER TABLE a ADD CONSTRAINT f FOREIGN KEY (b) REFERENCES c(id)",
+            {"a": "SHARE ROW EXCLUSIVE", "c": "SHARE ROW EXCLUSIVE"},
+        ),
+        (
+            "ALTER TABLE a ADD COLUMN b int REFERENCES c(id)",
+            {"a": "ACCESS EXCLUSIVE", "c": "SHARE ROW EXCLUSIVE"},
+        ),
+        ("CREATE TABLE a (b int REFERENCES c(id))", {"c": "SHARE ROW EXCLUSIVE"}),
+        ("CREATE TABLE a PARTITION OF p FOR VALUES IN (1)", {"p": "ACCESS EXCLUSIVE"}),
+        (
+            "ALTER TABLE p ATTACH PARTITION a FOR VALUES IN (1)",
+            {"p": "SHARE UPDATE EXCLUSIVE", "a": "ACCESS EXCLUSIVE"},
+        ),
+        ("ALTER TABLE p DETACH PARTITION a", {"p": "ACCESS EXCLUSIVE", "a": "ACCESS EXCLUSIVE"}),
+        (
+            "ALTER TABLE p DETACH PARTITION a CONCURRENTLY",
+            {"p": "SHARE UPDATE EXCLUSIVE", "a": "ACCESS EXCLUSIVE"},
+        ),
+        ("INSERT INTO a SELECT * FROM b", {"a": "ROW EXCLUSIVE"}),
+        ("WITH g AS (DELETE FROM b RETURNING *) INSERT INTO a SELECT * FROM g",
+         {"a": "ROW EXCLUSIVE", "b": "ROW EXCLUSIVE"}),
+        ("REINDEX TABLE a", {"a": "SHARE", "": "ACCESS EXCLUSIVE"}),
+    ],
+)  # fmt: skip
+def test_each_relation_has_the_lock_that_is_taken_on_it(script: str, locks: dict[str, str]) -> None:
+    assert dict(only(script).locks) == locks
+
+
+@pytest.mark.parametrize(
+    ("script", "rewrites"),
+    [
+        ("ALTER TABLE a ADD COLUMN b int", "no"),
+        ("ALTER TABLE a ADD COLUMN b timestamptz DEFAULT now()", "no"),
+        ("ALTER TABLE a ADD COLUMN b uuid DEFAULT gen_random_uuid()", "yes"),
+        ("ALTER TABLE a ADD COLUMN b text DEFAULT lower(random()::text)", "yes"),
+        ("ALTER TABLE a ADD COLUMN b text DEFAULT own.made_up()", "depends"),
+        ("ALTER TABLE a ADD COLUMN b bigserial", "yes"),
+        ("ALTER TABLE a ADD COLUMN b int GENERATED ALWAYS AS (c * 2) STORED", "yes"),
+        ("ALTER TABLE a ADD COLUMN b own.domain", "depends"),
+        ("ALTER TABLE a ALTER COLUMN b TYPE text", "depends"),
+        ("ALTER TABLE a ALTER COLUMN b SET NOT NULL", "no"),
+        ("VACUUM FULL a", "yes"),
+        ("VACUUM a", "no"),
+    ],
+)
+def test_a_rewrite_is_told_where_the_text_says_so(script: str, rewrites: str) -> None:
+    assert only(script).rewrites == rewrites
+
+
+@pytest.mark.parametrize(
+    ("script", "scans"),
+    [
+        ("ALTER TABLE a ADD CONSTRAINT c CHECK (b > 0)", ("a",)),
+        ("ALTER TABLE a ADD CONSTRAINT c CHECK (b > 0) NOT VALID", ()),
+        ("ALTER TABLE a VALIDATE CONSTRAINT c", ("a",)),
+        ("ALTER TABLE a ADD CONSTRAINT c UNIQUE USING INDEX i", ()),
+        ("ALTER TABLE a ADD COLUMN b int REFERENCES c(id)", ()),  # no row has a value to look up
+        ("ALTER TABLE a ADD COLUMN b int DEFAULT 1 REFERENCES c(id)", ("a",)),
+        ("ALTER TABLE p ATTACH PARTITION a FOR VALUES IN (1)", ("a",)),
+        ("CREATE INDEX i ON a(b)", ("a",)),
+        ("UPDATE a SET b = 1", ("a",)),
+        ("UPDATE a SET b = 1 WHERE id = 1", ()),
+    ],
+)
+def test_what_is_read_as_a_whole_is_told(script: str, scans: tuple[str, ...]) -> None:
+    assert only(script).scans == scans
+
+
+@pytest.mark.parametrize(
+    ("script", "destroys"),
+    [
+        ("DROP TABLE a", "all rows of a, and the table"),
+        ("ALTER TABLE a DROP COLUMN b, DROP COLUMN c", "the values of a.b; the values of a.c"),
+        ("UPDATE a SET b = 1", "the values that changed rows of a had"),
+        ("DROP VIEW v", "view v"),
+        ("CREATE TABLE a (b int)", ""),
+    ],
+)
+def test_what_is_gone_afterwards_is_said_in_words(script: str, destroys: str) -> None:
+    found = only(script)
+    assert found.destroys == destroys
+    assert found.reversible is not bool(destroys)
+
+
+def test_a_body_of_statements_is_one_statement() -> None:
+    script = (
+        "CREATE FUNCTION f(n int) RETURNS int BEGIN ATOMIC SELECT 1; SELECT n; END;\n"
+        "/* a; /* b; */ */ SELECT 2; -- c;\nSELECT $a$ ; $b$ ; $a$"
+    )
+    assert [s.verb for s in parse_script(script, source="x")] == ["CREATE FUNCTION", "SELECT", "SELECT"]
+
+
+@pytest.mark.parametrize(
     ("script", "transactional"),
     [
         ("CREATE INDEX CONCURRENTLY i ON a(b)", False),
