@@ -89,7 +89,8 @@ def _exclusion(look: Look) -> Iterator[Hit]:
         )
 
 
-def _validated_together(look: Look) -> Iterator[Hit]:
+def validated_with_add(look: Look) -> Iterator[Hit]:
+    """A constraint that its own transaction added."""
     for command in alters(look, "AT_ValidateConstraint"):
         added = {
             c.node.constraint.conname for b in look.together for c in alters(b, "AT_AddConstraint") if c.node
@@ -252,7 +253,7 @@ CONSTRAINT_RULES: Final = (
         title="A constraint validated in the transaction that adds it",
         why="The strong lock of the adding is held until the commit, so over the reading of all rows too.",
         risk=Risk.HIGH,
-        check=_validated_together,
+        check=validated_with_add,
         bad="ALTER TABLE account ADD CONSTRAINT not_negative CHECK (visits >= 0) NOT VALID;\n"
         "ALTER TABLE account VALIDATE CONSTRAINT not_negative;",
         good="ALTER TABLE account VALIDATE CONSTRAINT visits_sane;",

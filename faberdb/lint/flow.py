@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from faberdb.grammar.parser import long_names
+from faberdb.lint.constraints import validated_with_add
 from faberdb.lint.reading import alters
 from faberdb.lint.rule import Hit, Look, Rule
 from faberdb.risk import Risk
@@ -35,7 +36,7 @@ def _several(look: Look) -> Iterator[Hit]:
 def _more_work(look: Look) -> Iterator[Hit]:
     works = look.statement.verb in _WRITES or look.statement.opaque or bool(look.statement.scans)
     held = _held(look) if works and not _own_lock(look) else {}
-    if held:
+    if held and not any(True for said in (_backfill, validated_with_add) for _ in said(look)):
         yield Hit(
             message=f"{look.statement.verb} goes on while nobody reads {', '.join(held)}",
             relations=tuple(held),

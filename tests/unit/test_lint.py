@@ -112,6 +112,24 @@ def test_what_the_catalogue_shows_to_be_harmless_is_not_told() -> None:
     assert codes(required, live=live(nullable={"note"}, checked_not_null={"note"})) == []
 
 
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("ALTER TABLE a ADD COLUMN x text; UPDATE a SET x = 'y' WHERE id = 1;", ["backfill-with-ddl"]),
+        (
+            "ALTER TABLE a ADD CONSTRAINT c CHECK (x > 0) NOT VALID; ALTER TABLE a VALIDATE CONSTRAINT c;",
+            ["validated-with-add"],
+        ),
+        (
+            "ALTER TABLE a ADD COLUMN x text; UPDATE b SET x = 'y' WHERE id = 1;",
+            ["work-under-exclusive-lock"],
+        ),
+    ],
+)
+def test_work_under_a_lock_is_told_once(script: str, told: list[str]) -> None:
+    assert codes(script) == told
+
+
 def test_optional_rules_speak_only_when_asked() -> None:
     script = "ALTER TABLE account ADD COLUMN points int;"
     assert codes(script) == []
