@@ -22,7 +22,7 @@ def looks(statements: Sequence[Statement], live: Live, created: Collection[str] 
     """Every statement with what stands around it; `created` are relations that earlier scripts make."""
     whole = fits_one_transaction(statements)
     inside, opened = whole, 0
-    new = set(created)
+    new = dict.fromkeys(created, -1)
     made: list[Look] = []
     for number, statement in enumerate(statements):
         kind, body = _tree(statement.text)
@@ -37,13 +37,14 @@ def looks(statements: Sequence[Statement], live: Live, created: Collection[str] 
             number=number,
             opened=opened if inside else number,
             in_transaction=inside,
-            created=frozenset(new),
+            created=new,
             live=live,
         )
         if statement.verb in _BEGINS:
             inside, opened = True, number + 1
         made.append(look)
-        new.update(statement.creates)
+        for name in statement.creates:
+            new.setdefault(name, number)
     return tuple(made)
 
 
@@ -84,15 +85,18 @@ def added_constraints(look: Look, *kinds: str) -> Iterator[Any]:
             yield constraint
 
 
-def new_columns(look: Look) -> Iterator[Column]:
+def new_columns(look: Look) -> tuple[Column, ...]:
     """The columns that it defines, in a new table or an old one."""
-    if look.kind == "create_stmt":
-        yield from columns_of_table(look.body)
-    elif look.kind == "alter_table_stmt":
-        for item in look.body.cmds:
-            command = item.alter_table_cmd
-            if command.subtype == pb.AT_AddColumn:
-                yield column_of(getattr(command, "def").column_def)
+    return _columns(look.statement.text) if look.kind in {"create_stmt", "alter_table_stmt"} else ()
+
+
+@lru_cache(maxsize=1024)  # many rules ask
+def _columns(text: str) -> tuple[Column, ...]:
+    kind, body = _tree(text)
+    if kind == "create_stmt":
+        return tuple(columns_of_table(body))
+    commands = [item.alter_table_cmd for item in body.cmds]
+    return tuple(column_of(getattr(c, "def").column_def) for c in commands if c.subtype == pb.AT_AddColumn)
 
 
 def safer(look: Look) -> str:

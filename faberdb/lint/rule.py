@@ -6,7 +6,7 @@ squawk's users find the names they know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,9 @@ class Look:
     number: int  # of this one among them, from 0
     opened: int  # the number of the first one in its transaction
     in_transaction: bool
-    created: frozenset[str]  # relations that the script made before it
+    created: Mapping[
+        str, int
+    ]  # relations by the number of the statement that makes them, -1 for an earlier script's
     live: Live
 
     @property
@@ -53,7 +55,7 @@ class Look:
 
     def new(self, name: str) -> bool:
         """Whether the script made the relation itself: nobody waits for it yet."""
-        return name in self.created
+        return self.created.get(name, self.number) < self.number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
