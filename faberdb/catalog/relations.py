@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from faberdb.catalog.keys import CONSTRAINTS, INDEXES, SHAPES
+
 # Every part selects: class, oid, column number, kind, identity, definition, owner. A definition is NULL
 # only when the object went away between the snapshot and PostgreSQL's own printing of it.
 _HEAD: Final = """
@@ -16,14 +18,28 @@ ns AS MATERIALIZED (
   WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
 ),
 rel AS MATERIALIZED (
-  SELECT c.oid, ns.name || '.' || quote_ident(c.relname) AS name, c.relname, c.relkind, c.relpersistence,
+  SELECT c.oid, ns.name || '.' || quote_ident(c.relname) AS name, c.relkind, c.relpersistence,
          c.reloftype, c.relispartition, c.relam, c.reloptions, c.reltoastrelid, c.reltablespace,
          c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.relpartbound, c.relowner
   FROM pg_class c JOIN ns ON ns.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
     AND NOT (c.relkind <> 'S' AND c.relname = ANY (%(leave_out)s))
     AND NOT EXISTS (SELECT FROM theirs t WHERE t.classid = 'pg_class'::regclass AND t.objid = c.oid)
-)
+),
+att AS MATERIALIZED (
+  SELECT r.name, r.relkind, r.relispartition, quote_ident(a.attname) AS column_name, a.attrelid, a.attnum,
+         a.atttypid, a.atttypmod, a.attcollation, a.attnotnull, a.attgenerated, a.attidentity, a.attstorage,
+         /*compressed*/ a.attstattarget, a.attoptions, a.attfdwoptions, a.attislocal, a.attisdropped
+  FROM rel r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
+  WHERE r.relkind <> 'S'
+),
+dressed AS MATERIALIZED (
+  SELECT oid, reloptions, reltablespace FROM pg_class WHERE reloptions IS NOT NULL OR reltablespace <> 0
+),
+weak AS MATERIALIZED (
+  SELECT conrelid, conkey[1] AS attnum, convalidated, connoinherit FROM pg_constraint
+  WHERE contype = 'n' AND (NOT convalidated OR connoinherit)
+),
 """
 
 _TABLES: Final = """
@@ -33,16 +49,16 @@ SELECT 'pg_class'::regclass::oid, r.oid, 0, CASE r.relkind WHEN 'f' THEN 'foreig
     CASE r.relpersistence WHEN 'u' THEN 'UNLOGGED' END,
     'TABLE',
     CASE WHEN r.reloftype <> 0 THEN 'OF ' || format_type(r.reloftype, NULL) END,
-    CASE WHEN r.relispartition THEN 'PARTITION OF ' ELSE 'INHERITS ' END
-      || (SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno)
-          FROM pg_inherits i WHERE i.inhrelid = r.oid),
+    CASE WHEN r.relispartition THEN 'PARTITION OF ' ELSE 'INHERITS ' END || h.parents,
     pg_get_expr(r.relpartbound, r.oid),
     CASE WHEN r.relkind = 'p' THEN 'PARTITION BY ' || pg_get_partkeydef(r.oid) END,
     CASE WHEN a.amname <> 'heap' THEN 'USING ' || quote_ident(a.amname) END,
     'SERVER ' || quote_ident(f.srvname),
-    'OPTIONS (' || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(ft.ftoptions) o) || ')',
-    'WITH (' || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM (
-        SELECT unnest(r.reloptions) UNION ALL SELECT 'toast.' || unnest(t.reloptions)) w(o)) || ')',
+    CASE WHEN ft.ftoptions IS NOT NULL THEN 'OPTIONS ('
+      || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(ft.ftoptions) o) || ')' END,
+    CASE WHEN r.reloptions IS NOT NULL OR t.reloptions IS NOT NULL THEN 'WITH ('
+      || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM (
+            SELECT unnest(r.reloptions) UNION ALL SELECT 'toast.' || unnest(t.reloptions)) w(o)) || ')' END,
     'TABLESPACE ' || quote_ident(s.spcname),
     CASE WHEN r.relrowsecurity THEN 'ROW LEVEL SECURITY' END,
     CASE WHEN r.relforcerowsecurity THEN 'FORCE ROW LEVEL SECURITY' END,
@@ -54,7 +70,11 @@ SELECT 'pg_class'::regclass::oid, r.oid, 0, CASE r.relkind WHEN 'f' THEN 'foreig
 FROM rel r
 LEFT JOIN pg_am a ON a.oid = r.relam
 LEFT JOIN pg_tablespace s ON s.oid = r.reltablespace
-LEFT JOIN pg_class t ON t.oid = r.reltoastrelid
+LEFT JOIN dressed t ON t.oid = r.reltoastrelid
+LEFT JOIN (
+  SELECT inhrelid, string_agg(inhparent::regclass::text, ', ' ORDER BY inhseqno) AS parents
+  FROM pg_inherits GROUP BY inhrelid
+) h ON h.inhrelid = r.oid
 LEFT JOIN pg_foreign_table ft ON ft.ftrelid = r.oid
 LEFT JOIN pg_foreign_server f ON f.oid = ft.ftserver
 WHERE r.relkind IN ('r', 'p', 'f')
@@ -64,7 +84,7 @@ WHERE r.relkind IN ('r', 'p', 'f')
 # between a table and its copy, and says nothing, so the column tells it. `attislocal` of a partition is
 # turned on by a dump, which creates it alone and attaches it.
 _COLUMNS: Final = """
-SELECT 'pg_class'::regclass::oid, r.oid, a.attnum, 'column', r.name || '.' || quote_ident(a.attname),
+SELECT 'pg_class'::regclass::oid, a.attrelid, a.attnum, 'column', a.name || '.' || a.column_name,
   concat_ws(' ',
     format_type(a.atttypid, a.atttypmod),
     CASE WHEN a.attcollation <> 0 AND a.attcollation <> t.typcollation
@@ -75,67 +95,25 @@ SELECT 'pg_class'::regclass::oid, r.oid, a.attnum, 'column', r.name || '.' || qu
     CASE a.attgenerated
       WHEN 's' THEN 'GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ') STORED'
       WHEN 'v' THEN 'GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ') VIRTUAL'
-      ELSE 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) END,
+      ELSE 'DEFAULT ' || pg_get_expr(d.adbin, 0) END,
     CASE a.attidentity WHEN 'a' THEN 'GENERATED ALWAYS AS IDENTITY'
       WHEN 'd' THEN 'GENERATED BY DEFAULT AS IDENTITY' END,
-    CASE WHEN a.attstorage <> t.typstorage AND r.relkind <> 'v'
+    CASE WHEN a.attstorage <> t.typstorage AND a.relkind <> 'v'
       THEN 'STORAGE ' || CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
         WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END,
-    CASE /*compression*/ WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END,
+    /*compression*/
     'STATISTICS ' || NULLIF(a.attstattarget, -1),
     CASE WHEN a.attoptions IS NOT NULL THEN 'WITH ('
       || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) o) || ')' END,
     CASE WHEN a.attfdwoptions IS NOT NULL THEN 'OPTIONS ('
       || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attfdwoptions) o) || ')' END,
-    CASE WHEN NOT a.attislocal AND NOT r.relispartition THEN 'INHERITED' END),
+    CASE WHEN NOT a.attislocal AND NOT a.relispartition THEN 'INHERITED' END),
   NULL
-FROM rel r
-JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+FROM att a
 LEFT JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-LEFT JOIN pg_constraint n ON n.conrelid = a.attrelid AND n.contype = 'n' AND n.conkey[1] = a.attnum
-  AND (NOT n.convalidated OR n.connoinherit)
-WHERE r.relkind <> 'S'
-"""
-
-# A foreign key to or from a partitioned table is repeated for each partition under an invented name;
-# the parent's row says it all. A constraint trigger is told as the trigger it is.
-_CONSTRAINTS: Final = """
-SELECT 'pg_constraint'::regclass::oid, k.oid, 0, 'constraint', r.name || '.' || quote_ident(k.conname),
-  pg_get_constraintdef(k.oid)
-    || coalesce(' WITH ('
-         || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(x.reloptions) o) || ')', '')
-    || coalesce(' TABLESPACE ' || quote_ident(s.spcname), '')
-    || CASE WHEN i.indisclustered THEN ' CLUSTER' ELSE '' END
-    || CASE WHEN NOT i.indisvalid THEN ' INVALID' ELSE '' END,
-  NULL
-FROM rel r
-JOIN pg_constraint k ON k.conrelid = r.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x')
-LEFT JOIN pg_class x ON x.oid = k.conindid AND k.contype IN ('p', 'u', 'x')
-LEFT JOIN pg_index i ON i.indexrelid = x.oid
-LEFT JOIN pg_tablespace s ON s.oid = x.reltablespace
-WHERE NOT (k.contype = 'f' AND k.conparentid <> 0)
-"""
-
-# The index behind a key or an exclusion is told by its constraint.
-_INDEXES: Final = """
-SELECT 'pg_class'::regclass::oid, x.oid, 0, 'index', ns.name || '.' || quote_ident(x.relname),
-  pg_get_indexdef(x.oid)
-    || coalesce(' PARTITION OF ' || (SELECT h.inhparent::regclass::text FROM pg_inherits h
-                                     WHERE h.inhrelid = x.oid), '')
-    || coalesce(' TABLESPACE ' || quote_ident(s.spcname), '')
-    || coalesce(' STATISTICS (' || (
-         SELECT string_agg(a.attnum || ' ' || a.attstattarget, ', ' ORDER BY a.attnum) FROM pg_attribute a
-         WHERE a.attrelid = x.oid AND a.attstattarget <> -1) || ')', '')
-    || CASE WHEN i.indisclustered THEN ' CLUSTER' ELSE '' END
-    || CASE WHEN NOT i.indisvalid THEN ' INVALID' ELSE '' END,
-  NULL
-FROM rel r
-JOIN pg_index i ON i.indrelid = r.oid
-JOIN pg_class x ON x.oid = i.indexrelid
-JOIN ns ON ns.oid = x.relnamespace
-LEFT JOIN pg_tablespace s ON s.oid = x.reltablespace
-WHERE NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.oid AND k.contype IN ('p', 'u', 'x'))
+LEFT JOIN weak n ON n.conrelid = a.attrelid AND n.attnum = a.attnum
+WHERE NOT a.attisdropped
 """
 
 # A sequence goes with the column that owns it: a tracking table's is left out with its table.
@@ -147,14 +125,14 @@ SELECT 'pg_class'::regclass::oid, r.oid, 0, 'sequence', r.name,
     'MINVALUE', q.seqmin, 'MAXVALUE', q.seqmax, 'CACHE', q.seqcache,
     CASE WHEN q.seqcycle THEN 'CYCLE' END,
     CASE d.deptype WHEN 'i' THEN 'IDENTITY OF ' ELSE 'OWNED BY ' END
-      || o.name || '.' || quote_ident(a.attname)),
+      || o.name || '.' || h.names[d.refobjsubid]),
   pg_get_userbyid(r.relowner)
 FROM rel r
 JOIN pg_sequence q ON q.seqrelid = r.oid
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.objsubid = 0
   AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
 LEFT JOIN rel o ON o.oid = d.refobjid
-LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+LEFT JOIN shape h ON h.attrelid = d.refobjid
 WHERE r.relkind = 'S' AND (d.refobjid IS NULL OR o.oid IS NOT NULL)
 """
 
@@ -221,22 +199,33 @@ JOIN pg_statistic_ext s ON s.stxrelid = r.oid
 JOIN ns ON ns.oid = s.stxnamespace
 """
 
-_PARTS: Final = (
-    _TABLES,
-    _COLUMNS,
-    _CONSTRAINTS,
-    _INDEXES,
-    _SEQUENCES,
-    _VIEWS,
-    _TRIGGERS,
-    _RULES,
-    _POLICIES,
-    _STATISTICS,
+# Two halves that take the server about as long.
+_PLAIN: Final = (_TABLES, _COLUMNS, _SEQUENCES, _VIEWS, _TRIGGERS, _RULES, _POLICIES, _STATISTICS)
+_KEYS: Final = (CONSTRAINTS, INDEXES)
+# What only some server versions have: its place in the text, since when, and what stands there.
+_SINCE: Final = (
+    ("/*compressed*/", 140000, "a.attcompression,"),
+    ("/*compression*/", 140000, "CASE a.attcompression WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END,"),
+    ("/*unusual key*/", 150000, "OR i.indnullsnotdistinct OR k.confdelsetcols IS NOT NULL"),
+    ("/*usual index*/", 150000, "AND NOT i.indnullsnotdistinct"),
 )
-_COMPRESSION_SINCE: Final = 140000
 
 
 def relations_query(server_version: int) -> str:
-    """The statement; its one parameter is `leave_out`, an array of unqualified table names."""
-    compression = "a.attcompression" if server_version >= _COMPRESSION_SINCE else "''"
-    return (_HEAD + "UNION ALL".join(_PARTS)).replace("/*compression*/", compression)
+    """Tables, views, sequences and what hangs on them, without their keys.
+
+    Its one parameter, like that of `keys_query`, is `leave_out`, an array of unqualified table names.
+    """
+    return _query(_PLAIN, server_version)
+
+
+def keys_query(server_version: int) -> str:
+    """The tables' constraints and indexes."""
+    return _query(_KEYS, server_version)
+
+
+def _query(parts: tuple[str, ...], server_version: int) -> str:
+    text = _HEAD + SHAPES + "UNION ALL".join(parts)
+    for place, since, addition in _SINCE:
+        text = text.replace(place, addition if server_version >= since else "")
+    return text

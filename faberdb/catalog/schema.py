@@ -87,7 +87,7 @@ class Schema:
     fingerprint: str = field(init=False)  # SHA-256 of the canonical JSON, 64 hex digits
 
     def __post_init__(self) -> None:
-        objects = dict(sorted(self.objects.items()))
+        objects = {name: self.objects[name] for name in sorted(self.objects)}
         object.__setattr__(self, "objects", MappingProxyType(objects))
         object.__setattr__(self, "fingerprint", hashlib.sha256(_canonical(objects)).hexdigest())
 
@@ -142,7 +142,6 @@ def _rebuild(objects: dict[str, str]) -> Schema:
 
 
 def _canonical(objects: Mapping[str, str]) -> bytes:
-    text = json.dumps(
-        {"format": FORMAT, "objects": objects}, ensure_ascii=False, sort_keys=True, separators=(",", ":")
-    )
+    """The canonical JSON of objects that are in order."""
+    text = json.dumps({"format": FORMAT, "objects": objects}, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "surrogatepass")
