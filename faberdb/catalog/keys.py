@@ -15,7 +15,7 @@ _MOST_KEYS: Final = 4  # columns of a plain key
 # the column has. Many tables of a large schema are of one shape (partitions, tenants), and the same expression
 # over the same shape reads the same: the server is asked once, for opening a table costs more than all the rest.
 # A row as a whole (varattno 0) would be printed with its table's name.
-SHAPES: Final = """
+SHAPES: Final = """,
 usual AS MATERIALIZED (
   SELECT t.oid AS type, o.oid AS class
   FROM pg_opclass o
@@ -24,15 +24,18 @@ usual AS MATERIALIZED (
   WHERE o.opcdefault AND o.oid < 16384 AND o.opcmethod = (SELECT oid FROM pg_am WHERE amname = 'btree')
 ),
 shape AS MATERIALIZED (
-  SELECT a.attrelid, array_agg(a.column_name ORDER BY a.attnum) AS names,
+  SELECT a.attrelid, array_agg(quote_ident(a.attname) ORDER BY a.attnum) AS names,
     array_agg(u.class ORDER BY a.attnum) AS classes, array_agg(a.attcollation ORDER BY a.attnum) AS collations
-  FROM att a LEFT JOIN usual u ON u.type = a.atttypid
+  FROM rel r
+  JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
+  LEFT JOIN usual u ON u.type = a.atttypid
+  WHERE r.relkind <> 'S'
   GROUP BY a.attrelid
 ),
 lone AS MATERIALIZED (
-  SELECT * FROM pg_index i
-  WHERE i.indexrelid >= 16384
-    AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
+  SELECT r.name AS relation, i.*
+  FROM pg_index i JOIN rel r ON r.oid = i.indrelid
+  WHERE NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
 ),
 checked AS MATERIALIZED (
   SELECT g.tree, g.names,
@@ -48,7 +51,7 @@ conditional AS MATERIALIZED (
     (SELECT pg_get_expr(i.indpred, i.indrelid) FROM pg_index i WHERE i.indexrelid = g.first) AS text
   FROM (
     SELECT i.indpred::text AS tree, s.names, min(i.indexrelid) AS first
-    FROM pg_index i JOIN shape s ON s.attrelid = i.indrelid WHERE i.indpred IS NOT NULL GROUP BY 1, 2
+    FROM lone i JOIN shape s ON s.attrelid = i.indrelid WHERE i.indpred IS NOT NULL GROUP BY 1, 2
   ) g
   WHERE strpos(g.tree, ':varattno 0 ') = 0
 )
@@ -117,7 +120,7 @@ SELECT 'pg_class'::regclass::oid, x.oid, 0, 'index', ns.name || '.' || quote_ide
         AND i.indcollation::text = {_listed("s.collations", "i.indkey", 0, " ")}
         AND (i.indpred IS NULL OR strpos(e.text, E'\\n') = 0) THEN
       'CREATE ' || CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' || quote_ident(x.relname)
-        || ' ON ' || r.name || ' USING btree (' || {_listed("s.names", "i.indkey", 0)} || ')'
+        || ' ON ' || i.relation || ' USING btree (' || {_listed("s.names", "i.indkey", 0)} || ')'
         || coalesce(' WHERE ' || e.text, '')
     END,
     pg_get_indexdef(x.oid))
@@ -130,11 +133,10 @@ SELECT 'pg_class'::regclass::oid, x.oid, 0, 'index', ns.name || '.' || quote_ide
     || CASE WHEN i.indisclustered THEN ' CLUSTER' ELSE '' END
     || CASE WHEN NOT i.indisvalid THEN ' INVALID' ELSE '' END,
   NULL
-FROM rel r
-JOIN lone i ON i.indrelid = r.oid
+FROM lone i
 JOIN pg_class x ON x.oid = i.indexrelid
 JOIN ns ON ns.oid = x.relnamespace
-LEFT JOIN shape s ON s.attrelid = r.oid
+LEFT JOIN shape s ON s.attrelid = i.indrelid
 LEFT JOIN conditional e ON e.tree = i.indpred::text AND e.names = s.names
 LEFT JOIN pg_am m ON m.oid = x.relam
 LEFT JOIN pg_tablespace t ON t.oid = x.reltablespace

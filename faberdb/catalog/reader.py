@@ -85,11 +85,9 @@ def read_schema(conn: Connection, *, leave_out: Collection[str] = (), at_once: b
     try:
         with _steady(conn), _second(conn, wanted=False if alone else at_once) as other:
             found = _read_both(conn, other, parameters) if other else _read_all(conn, parameters)
-            found.add_grants(_rows(conn, GRANTS_QUERY))
-            found.add_comments(_rows(conn, COMMENTS_QUERY))
     except _MOVED as error:
         raise moved(str(error)) from error
-    return Schema(objects=found.objects)
+    return Schema(objects=found.annotated())
 
 
 def _read_both(conn: Connection, other: Connection, parameters: dict[str, Any]) -> Found:
@@ -118,7 +116,7 @@ def _read_keys(conn: Connection, parameters: dict[str, Any]) -> Found:
 
 def _read_rest(conn: Connection, parameters: dict[str, Any]) -> Found:
     version = conn.info.server_version
-    found = Found()
+    found = Found(grants=list(_rows(conn, GRANTS_QUERY)), comments=list(_rows(conn, COMMENTS_QUERY)))
     found.add(_rows(conn, database_objects_query(version), parameters))
     found.add(_rows(conn, TYPES_QUERY))
     found.add(_rows(conn, ROUTINES_QUERY))
@@ -129,7 +127,7 @@ def _read_rest(conn: Connection, parameters: dict[str, Any]) -> Found:
 def _rows(conn: Connection, query: str, parameters: dict[str, Any] | None = None) -> Iterator[Row]:
     """As they come, so that they are worked on while the server makes the next ones."""
     size = _CHUNK if capabilities.has_stream_chunked() else 1
-    return conn.cursor().stream(cast("Any", query), parameters, size=size)
+    return conn.cursor().stream(cast("Any", query), parameters, binary=True, size=size)
 
 
 @contextmanager

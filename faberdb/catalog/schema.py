@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from types import MappingProxyType
 from typing import Final
 
@@ -142,6 +143,6 @@ def _rebuild(objects: dict[str, str]) -> Schema:
 
 
 def _canonical(objects: Mapping[str, str]) -> bytes:
-    """The canonical JSON of objects that are in order."""
-    text = json.dumps({"format": FORMAT, "objects": objects}, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "surrogatepass")
+    """The canonical JSON of objects that are in order, put together here: `json` takes twice as long for so many."""
+    text = ",".join([f"{encode_basestring(name)}:{encode_basestring(said)}" for name, said in objects.items()])
+    return f'{{"format":{FORMAT},"objects":{{{text}}}}}'.encode("utf-8", "surrogatepass")
