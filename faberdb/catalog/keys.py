@@ -39,21 +39,21 @@ lone AS MATERIALIZED (
 ),
 checked AS MATERIALIZED (
   SELECT g.tree, g.names,
-    (SELECT pg_get_expr(k.conbin, k.conrelid) FROM pg_constraint k WHERE k.oid = g.first) AS text
+    CASE WHEN strpos(g.tree, ':varattno 0 ') = 0 THEN
+      (SELECT pg_get_expr(k.conbin, k.conrelid) FROM pg_constraint k WHERE k.oid = g.first) END AS text
   FROM (
     SELECT k.conbin::text AS tree, s.names, min(k.oid) AS first
     FROM pg_constraint k JOIN shape s ON s.attrelid = k.conrelid WHERE k.contype = 'c' GROUP BY 1, 2
   ) g
-  WHERE strpos(g.tree, ':varattno 0 ') = 0
 ),
 conditional AS MATERIALIZED (
   SELECT g.tree, g.names,
-    (SELECT pg_get_expr(i.indpred, i.indrelid) FROM pg_index i WHERE i.indexrelid = g.first) AS text
+    CASE WHEN strpos(g.tree, ':varattno 0 ') = 0 THEN
+      (SELECT pg_get_expr(i.indpred, i.indrelid) FROM pg_index i WHERE i.indexrelid = g.first) END AS text
   FROM (
     SELECT i.indpred::text AS tree, s.names, min(i.indexrelid) AS first
     FROM lone i JOIN shape s ON s.attrelid = i.indrelid WHERE i.indpred IS NOT NULL GROUP BY 1, 2
   ) g
-  WHERE strpos(g.tree, ':varattno 0 ') = 0
 )
 """
 

@@ -30,7 +30,7 @@ from faberdb.errors import Refused
 
 _OLDEST: Final = 130000
 
-# Everything that changes how the server prints a definition. The last two only save time.
+# Everything that changes how the server prints a definition. The last three only save time.
 _PRINTING: Final = {
     "search_path": "pg_catalog, pg_temp",
     "client_encoding": "UTF8",
@@ -45,6 +45,7 @@ _PRINTING: Final = {
     "xmlbinary": "base64",
     "jit": "off",
     "work_mem": "64MB",
+    "max_parallel_workers_per_gather": "0",
 }
 _CHUNK: Final = 1000  # rows that are fetched together
 _LARGE: Final = 4_000_000  # bytes of pg_class: about 2,500 tables with two indexes each
