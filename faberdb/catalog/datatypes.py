@@ -16,6 +16,9 @@ typ AS MATERIALIZED (
   FROM pg_type t JOIN pg_namespace ns ON ns.oid = t.typnamespace
   WHERE ns.nspname !~ '^pg_' AND ns.nspname <> 'information_schema'
     AND NOT EXISTS (SELECT FROM theirs x WHERE x.classid = 'pg_type'::regclass AND x.objid = t.oid)
+    -- neither a table's row nor an array, which come with what they are of
+    AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+    AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
 )
 """
 
@@ -41,7 +44,7 @@ FROM typ t JOIN pg_type b ON b.oid = t.typbasetype WHERE t.typtype = 'd'
 _DOMAIN_CONSTRAINTS: Final = """
 SELECT 'pg_constraint'::regclass::oid, k.oid, 0, 'domain constraint', t.name || '.' || quote_ident(k.conname),
   pg_get_constraintdef(k.oid), NULL
-FROM typ t JOIN pg_constraint k ON k.contypid = t.type_oid AND k.contype = 'c'
+FROM typ t JOIN pg_constraint k ON k.contypid = t.type_oid AND k.contypid <> 0 AND k.contype = 'c'
 """
 
 _COMPOSITES: Final = """
@@ -88,9 +91,7 @@ SELECT 'pg_type'::regclass::oid, t.type_oid, 0, 'type', t.name,
     'ELEMENT ' || CASE WHEN t.typelem <> 0 THEN format_type(t.typelem, NULL) END,
     CASE WHEN t.typcollation <> 0 THEN 'COLLATABLE' END, 'DEFAULT ' || t.typdefault) END,
   t.owner
-FROM typ t
-WHERE t.typtype IN ('b', 'p')
-  AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.type_oid)
+FROM typ t WHERE t.typtype IN ('b', 'p')
 """
 
 TYPES_QUERY: Final = _HEAD + "UNION ALL".join(

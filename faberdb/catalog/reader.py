@@ -1,34 +1,36 @@
-"""Reading a whole schema from a live server, by six set-based queries on its system catalogue.
+"""Reading a whole schema from a live server, by a few set-based queries on its system catalogue.
 
 Server versions 13 to 18. Told are all objects of the database that are neither the server's nor an
 extension's; not told are data, positions of columns, object ids, the last values of sequences, and what
 is not inside the database's dump: roles, settings of the database, subscriptions and user mappings.
 PostgreSQL prints expressions a little differently from one major version to the next, so fingerprints
-compare within one.
+compare within one. A large schema is read by two sessions at once, which see the same moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, cast
 
 import psycopg
+from psycopg import capabilities, sql
 from psycopg.pq import TransactionStatus
 
 from faberdb.catalog.annotations import COMMENTS_QUERY, GRANTS_QUERY
 from faberdb.catalog.database_objects import database_objects_query
 from faberdb.catalog.datatypes import TYPES_QUERY
-from faberdb.catalog.relations import relations_query
+from faberdb.catalog.found import Found, Row, moved
+from faberdb.catalog.relations import keys_query, relations_query
 from faberdb.catalog.routines import ROUTINES_QUERY
 from faberdb.catalog.schema import Schema
-from faberdb.catalog.spelling import canonical, canonical_function
-from faberdb.connection import Connection
-from faberdb.errors import Refused, Transient
+from faberdb.connection import Connection, connect_beside
+from faberdb.errors import Refused
 
 _OLDEST: Final = 130000
 
-# Everything that changes how the server prints a definition. `jit` only costs time here.
+# Everything that changes how the server prints a definition. The last three only save time.
 _PRINTING: Final = {
     "search_path": "pg_catalog, pg_temp",
     "client_encoding": "UTF8",
@@ -42,12 +44,21 @@ _PRINTING: Final = {
     "lc_monetary": "C",
     "xmlbinary": "base64",
     "jit": "off",
+    "work_mem": "64MB",
+    "max_parallel_workers_per_gather": "0",
 }
-_AUTHORS_TEXT: Final = frozenset({"function", "procedure"})
-_Address = tuple[int, int, int]  # catalogue, object, column
+_CHUNK: Final = 1000  # rows that are fetched together
+_LARGE: Final = 4_000_000  # bytes of pg_class: about 2,500 tables with two indexes each
+_MOVED: Final = (
+    psycopg.errors.InternalError_,  # "cache lookup failed": dropped after the snapshot
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.QueryCanceled,
+)
 
 
-def read_schema(conn: Connection, *, leave_out: Collection[str] = ()) -> Schema:
+def read_schema(conn: Connection, *, leave_out: Collection[str] = (), at_once: bool | None = None) -> Schema:
     """The whole schema of the connected database, as of one moment.
 
     Works inside a transaction that the caller has open, and leaves its settings as they were.
@@ -56,6 +67,8 @@ def read_schema(conn: Connection, *, leave_out: Collection[str] = ()) -> Schema:
         conn: any login: the catalogue is readable to all.
         leave_out: unqualified names of tables that are not the application's, such as a migration tool's
             tracking table; their columns, constraints, indexes and owned sequences go with them.
+        at_once: whether a second session reads the keys meanwhile; by default one does if the schema is large.
+            There is none inside the caller's transaction, which it could not see, nor where none is to be had.
 
     Raises:
         Refused: the server is older than version 13.
@@ -69,34 +82,53 @@ def read_schema(conn: Connection, *, leave_out: Collection[str] = ()) -> Schema:
             next_step="upgrade the server",
         )
     parameters = {"leave_out": list(leave_out)}
+    alone = conn.info.transaction_status != TransactionStatus.IDLE
     try:
-        with _steady(conn):
-            rows = [
-                *_rows(conn, database_objects_query(version), parameters),
-                *_rows(conn, TYPES_QUERY),
-                *_rows(conn, ROUTINES_QUERY),
-                *_rows(conn, relations_query(version), parameters),
-            ]
-            grants = _rows(conn, GRANTS_QUERY)
-            comments = _rows(conn, COMMENTS_QUERY)
-    except (
-        psycopg.errors.InternalError_,  # "cache lookup failed": dropped after the snapshot
-        psycopg.errors.UndefinedObject,
-        psycopg.errors.UndefinedTable,
-        psycopg.errors.LockNotAvailable,
-        psycopg.errors.QueryCanceled,
-    ) as error:
-        raise _moved(str(error)) from error
-    names, objects = _named(rows)
-    for address, own_name, text in _annotations(grants):
-        if own_name:
-            objects[own_name] = text
-        elif address in names:
-            objects[f"grants on {names[address]}"] = text
-    for address, part, text in _annotations(comments):
-        if address in names:
-            objects[f"comment on {part}{names[address]}"] = text
-    return Schema(objects=objects)
+        with _steady(conn), _second(conn, wanted=False if alone else at_once) as other:
+            found = _read_both(conn, other, parameters) if other else _read_all(conn, parameters)
+    except _MOVED as error:
+        raise moved(str(error)) from error
+    return Schema(objects=found.annotated())
+
+
+def _read_both(conn: Connection, other: Connection, parameters: dict[str, Any]) -> Found:
+    with ThreadPoolExecutor(1) as pool:
+        keys = pool.submit(_read_keys, other, parameters)
+        try:
+            found = _read_rest(conn, parameters)
+            found.join(keys.result())
+        except BaseException:
+            other.cancel_safe()  # nobody waits for it any more
+            raise
+    return found
+
+
+def _read_all(conn: Connection, parameters: dict[str, Any]) -> Found:
+    found = _read_rest(conn, parameters)
+    found.join(_read_keys(conn, parameters))
+    return found
+
+
+def _read_keys(conn: Connection, parameters: dict[str, Any]) -> Found:
+    found = Found()
+    found.add(_rows(conn, keys_query(conn.info.server_version), parameters))
+    return found
+
+
+def _read_rest(conn: Connection, parameters: dict[str, Any]) -> Found:
+    version = conn.info.server_version
+    found = Found(grants=list(_rows(conn, GRANTS_QUERY)), comments=list(_rows(conn, COMMENTS_QUERY)))
+    found.add(_rows(conn, database_objects_query(version), parameters))
+    found.add(_rows(conn, TYPES_QUERY))
+    found.add(_rows(conn, ROUTINES_QUERY))
+    found.add(_rows(conn, relations_query(version), parameters))
+    return found
+
+
+def _rows(conn: Connection, query: str, parameters: dict[str, Any] | None = None) -> Iterator[Row]:
+    """As they come, so that they are worked on while the server makes the next ones."""
+    size = _CHUNK if capabilities.has_stream_chunked() else 1
+    return conn.cursor().stream(cast("Any", query), parameters, binary=True, size=size)
 
 
 @contextmanager
@@ -106,42 +138,45 @@ def _steady(conn: Connection) -> Iterator[None]:
     with conn.transaction(force_rollback=True):
         if outermost:
             conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        conn.execute(
-            "SELECT set_config(s.name, s.value, true) FROM unnest(%s::text[], %s::text[]) AS s (name, value)",
-            (list(_PRINTING), list(_PRINTING.values())),
-        )
+        _set_locally(conn, _PRINTING)
         yield
 
 
-def _rows(conn: Connection, query: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
-    return conn.execute(cast("Any", query), parameters).fetchall()
+@contextmanager
+def _second(conn: Connection, *, wanted: bool | None) -> Iterator[Connection | None]:
+    """A session beside, in the same snapshot and with the same time-outs; None where none is wanted or to be had."""
+    with ExitStack() as stack:
+        other = None
+        if _is_large(conn) if wanted is None else wanted:
+            try:
+                other = stack.enter_context(connect_beside(conn, purpose="catalogue"))
+                stack.enter_context(_steady_beside(conn, other))
+            except psycopg.Error:  # no connection is left, or a proxy led to another server
+                other = None
+        yield other
 
 
-def _named(rows: list[tuple[Any, ...]]) -> tuple[dict[_Address, str], dict[str, str]]:
-    """Each object's name by its address, and its definition and owner by its name."""
-    names: dict[_Address, str] = {}
-    objects: dict[str, str] = {}
-    for catalogue, oid, column, kind, identity, definition, owner in rows:
-        name = f"{kind} {identity}"
-        if definition is None:
-            raise _moved(f"{name} has no definition any more")
-        if name in objects:
-            raise AssertionError(f"two objects are both named {name}")
-        names[catalogue, oid, column] = name
-        objects[name] = (canonical_function if kind in _AUTHORS_TEXT else canonical)(definition)
-        if owner is not None:
-            objects[f"owner of {name}"] = owner
-    return names, objects
+@contextmanager
+def _steady_beside(conn: Connection, other: Connection) -> Iterator[None]:
+    row = conn.execute(
+        "SELECT pg_export_snapshot(), current_setting('statement_timeout'), current_setting('lock_timeout')"
+    ).fetchone()
+    assert row is not None
+    snapshot, statement_timeout, lock_timeout = row
+    with other.transaction(force_rollback=True):
+        other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        other.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
+        _set_locally(other, _PRINTING | {"statement_timeout": statement_timeout, "lock_timeout": lock_timeout})
+        yield
 
 
-def _annotations(rows: list[tuple[Any, ...]]) -> Iterator[tuple[_Address, str | None, str]]:
-    for catalogue, oid, column, label, text in rows:
-        yield (catalogue, oid, column), label, text
+def _is_large(conn: Connection) -> bool:
+    row = conn.execute("SELECT pg_relation_size('pg_catalog.pg_class')").fetchone()
+    return row is not None and row[0] > _LARGE
 
 
-def _moved(why: str) -> Transient:
-    return Transient(
-        "The schema could not be read as of one moment.",
-        why=f"Another session changes or locks it: {why.strip()}",
-        next_step="try again when it is done",
+def _set_locally(conn: Connection, settings: Mapping[str, str]) -> None:
+    conn.execute(
+        "SELECT set_config(s.name, s.value, true) FROM unnest(%s::text[], %s::text[]) AS s (name, value)",
+        (list(settings), list(settings.values())),
     )

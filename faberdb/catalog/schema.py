@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from types import MappingProxyType
 from typing import Final
 
@@ -87,7 +88,7 @@ class Schema:
     fingerprint: str = field(init=False)  # SHA-256 of the canonical JSON, 64 hex digits
 
     def __post_init__(self) -> None:
-        objects = dict(sorted(self.objects.items()))
+        objects = {name: self.objects[name] for name in sorted(self.objects)}
         object.__setattr__(self, "objects", MappingProxyType(objects))
         object.__setattr__(self, "fingerprint", hashlib.sha256(_canonical(objects)).hexdigest())
 
@@ -142,7 +143,6 @@ def _rebuild(objects: dict[str, str]) -> Schema:
 
 
 def _canonical(objects: Mapping[str, str]) -> bytes:
-    text = json.dumps(
-        {"format": FORMAT, "objects": objects}, ensure_ascii=False, sort_keys=True, separators=(",", ":")
-    )
-    return text.encode("utf-8", "surrogatepass")
+    """The canonical JSON of objects that are in order, put together here: `json` takes twice as long for so many."""
+    text = ",".join([f"{encode_basestring(name)}:{encode_basestring(said)}" for name, said in objects.items()])
+    return f'{{"format":{FORMAT},"objects":{{{text}}}}}'.encode("utf-8", "surrogatepass")

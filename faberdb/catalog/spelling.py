@@ -22,6 +22,8 @@ _CAST = re.compile(r'\)::((?:[\w .]|"(?:[^"]|"")*"|\([0-9, ]*\))+?)\[\]')
 
 def canonical(definition: str) -> str:
     """The definition with every cast of an array constructor pushed into its elements."""
+    if _CAST_ARRAY not in definition:
+        return definition
     text, start = definition, 0
     while (place := _next_cast(text, start)) is not None:
         start = place + 1
