@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from faberdb.catalog import Schema
-from faberdb.catalog.difference import Difference, describe
 from faberdb.drift import compare
 from faberdb.errors import EnvironmentBusy, Refused
 from faberdb.ledger.schemas import kept_schema
 from faberdb.settlement import FOLDER, adopting_header, reverting_header
-from faberdb.synthesis import Synthesis, prove, synthesise
+from faberdb.synthesis import Left, Synthesis, prove, synthesise
 from faberdb.target import Target
 
 _SHOWN = 5
@@ -90,7 +89,7 @@ def _proven(target: Target, released: Schema, live: Schema) -> tuple[Synthesis, 
     if unwritten:
         raise Refused(
             f"The SQL for {_counted(unwritten)} is not known; nothing was written.",
-            why="; ".join(describe(d) for d in unwritten[:_SHOWN]),
+            why="; ".join(left.text for left in unwritten[:_SHOWN]),
             next_step="write the file by hand. First line of a revision that adopts: "
             f"{adopting_header(live.fingerprint).strip()}  Of {FOLDER}/{target.name}/NAME.sql that reverts: "
             f"{reverting_header(live.fingerprint, released.fingerprint).strip()}",
@@ -112,5 +111,5 @@ def _proven(target: Target, released: Schema, live: Schema) -> tuple[Synthesis, 
     return to_released, to_live
 
 
-def _counted(unwritten: tuple[Difference, ...]) -> str:
+def _counted(unwritten: tuple[Left, ...]) -> str:
     return "one difference" if len(unwritten) == 1 else f"{len(unwritten)} differences"

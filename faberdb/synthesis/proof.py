@@ -15,7 +15,7 @@ from faberdb.connection import Connection, connect
 from faberdb.databases import drop_database, ensure_database, fitting_name
 from faberdb.dsn import Dsn
 from faberdb.snapshot.programs import dump_schema, restore
-from faberdb.synthesis.statements import Synthesis
+from faberdb.synthesis.writing import Synthesis
 
 _TIMEOUT_S = 600
 _SHOWN = 5

@@ -1,0 +1,79 @@
+"""Sequences: their options, and the column that owns one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from faberdb.synthesis.kind import Unwritten, World
+
+_TEXT: Final = re.compile(
+    r"(?P<unlogged>UNLOGGED )?(?P<type>\w+) (?P<options>START .*? CACHE \d+)(?P<cycle> CYCLE)?"
+    r"(?: IDENTITY OF (?P<identity>.*))?",
+    re.DOTALL,
+)
+_LARGEST: Final = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
+
+
+def options(name: str, text: str, usual: str) -> str:
+    """What stands in brackets after AS IDENTITY, "" where PostgreSQL would choose the same.
+
+    Args:
+        name: the sequence's whole name.
+        text: its definition.
+        usual: table and column, as PostgreSQL puts its name together.
+    """
+    found = _parsed(text)
+    plain = f"START 1 INCREMENT 1 MINVALUE 1 MAXVALUE {_LARGEST[found['type'] or 'bigint']} CACHE 1"
+    if found["options"] == plain and not found["cycle"] and name == f"sequence {usual}_seq":
+        return ""
+    return f" (SEQUENCE NAME {name.removeprefix('sequence ')} {found['options']}{found['cycle'] or ''})"
+
+
+def create_sequence(_world: World, who: str, text: str) -> Iterator[str]:
+    """CREATE SEQUENCE; an identity column brings its own."""
+    found = _parsed(text)
+    if not found["identity"]:
+        kind = "UNLOGGED SEQUENCE" if found["unlogged"] else "SEQUENCE"
+        yield f"CREATE {kind} {who} AS {found['type']} {found['options']}{found['cycle'] or ''}"
+
+
+def drop_sequence(_world: World, who: str, text: str) -> Iterator[str]:
+    """DROP SEQUENCE; a column's goes when it is no identity any more."""
+    if not _parsed(text)["identity"]:
+        yield f"DROP SEQUENCE {who}"
+
+
+def change_sequence(_world: World, who: str, before: str, after: str) -> Iterator[str]:
+    """ALTER SEQUENCE. Its next value stays."""
+    old, new = _parsed(before), _parsed(after)
+    if old["identity"] != new["identity"]:
+        raise Unwritten("a sequence that becomes an identity column's, or ceases to be: DROP or ADD IDENTITY")
+    if old["unlogged"] != new["unlogged"]:
+        yield f"ALTER SEQUENCE {who} SET {'UNLOGGED' if new['unlogged'] else 'LOGGED'}"
+    if (old["type"], old["options"], old["cycle"]) != (new["type"], new["options"], new["cycle"]):
+        cycle = " CYCLE" if new["cycle"] else " NO CYCLE"
+        yield f"ALTER SEQUENCE {who} AS {new['type']} {new['options']}{cycle}"
+
+
+def create_ownership(_world: World, subject: str, text: str) -> Iterator[str]:
+    """OWNED BY a column."""
+    yield f"ALTER SEQUENCE {subject.removeprefix('sequence ')} OWNED BY {text}"
+
+
+def drop_ownership(_world: World, subject: str, _text: str) -> Iterator[str]:
+    """OWNED BY NONE."""
+    yield f"ALTER SEQUENCE {subject.removeprefix('sequence ')} OWNED BY NONE"
+
+
+def change_ownership(world: World, subject: str, _before: str, after: str) -> Iterator[str]:
+    """OWNED BY another column."""
+    return create_ownership(world, subject, after)
+
+
+def _parsed(text: str) -> dict[str, str | None]:
+    found = _TEXT.fullmatch(text)
+    if found is None:
+        raise Unwritten("a sequence of this form")
+    return found.groupdict()
