@@ -49,7 +49,7 @@ _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 def with_silence(objects: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
-    """The objects with an empty list of grants where there is none, as default privileges may have to be taken back."""
+    """The objects with an empty list of grants where there is none: default privileges may have to be taken back."""
     if not any(kind(name) == "default privileges" for name in (*objects, *other)):
         return dict(objects)
     silent = {f"grants on {name}": "" for name in objects if kind(name) in _BORN_KINDS}

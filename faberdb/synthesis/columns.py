@@ -65,7 +65,7 @@ def change_column(world: World, who: str, before: str, after: str) -> tuple[str,
     if not world.after.relation(table).startswith("table"):
         return ()
     old, new = known(before), known(after)
-    if old.generated != new.generated:
+    if old.generated != new.generated and not (old.generated.endswith(" STORED") and not new.generated):
         return None
     sequence = world.after.sequence_of.get(f"column {who}")
     said = options(sequence, world.after.objects[sequence], f"{table}_{column}") if sequence else ""
@@ -74,6 +74,8 @@ def change_column(world: World, who: str, before: str, after: str) -> tuple[str,
 
 def _changes(old: ColumnText, new: ColumnText, column: str, sequence: str) -> Iterator[str]:
     retyped = old.type != new.type
+    if old.generated and not new.generated:
+        yield "DROP EXPRESSION"
     if old.identity and not new.identity:
         yield "DROP IDENTITY"
     if retyped:
@@ -91,7 +93,7 @@ def _changes(old: ColumnText, new: ColumnText, column: str, sequence: str) -> It
 
 def bare_type(type_text: str) -> str:
     """A type without its collation."""
-    return type_text.split(" COLLATE ")[0]
+    return type_text.split(" COLLATE ", maxsplit=1)[0]
 
 
 def retyped(before: str, after: str) -> bool:
@@ -103,7 +105,7 @@ def retyped(before: str, after: str) -> bool:
 def keeps_values(before: str, after: str) -> bool:
     """Whether every value of the one definition's type is one of the other's, or the change fails on it."""
     old, new = bare_type(known(before).type), bare_type(known(after).type)
-    if old == new or new == "text" or _LENGTH.fullmatch(new):
+    if new in {old, "text"} or _LENGTH.fullmatch(new):
         return True
     if old in _WHOLE[:3] and new in _WHOLE:
         return True  # out of range is an error

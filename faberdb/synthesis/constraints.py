@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from faberdb.catalog.names import split_name
 from faberdb.synthesis.kind import Unwritten, World
 from faberdb.synthesis.parts import identity
 
-_NOT_VALID = " NOT VALID"
+_NOT_VALID: Final = " NOT VALID"
+# The catalogue tells the index's options last; the grammar has them before DEFERRABLE.
+_OPTIONS: Final = re.compile(
+    r"(?P<key>(?:PRIMARY KEY|UNIQUE|EXCLUDE) .*?)(?P<when> DEFERRABLE(?: INITIALLY DEFERRED)?)?"
+    r"(?P<options> WITH \([^()]*\))?(?P<space> TABLESPACE \S+)?",
+    re.DOTALL,
+)
 
 
 def create_constraint(_world: World, who: str, text: str) -> Iterator[str]:
     """ADD CONSTRAINT."""
     _valid(text)
     table, part = split_name(who)
+    if (found := _OPTIONS.fullmatch(text)) is not None:
+        space = f" USING INDEX{found['space']}" if found["space"] else ""
+        text = "".join((found["key"], found["options"] or "", space, found["when"] or ""))
     yield f"ALTER TABLE {table} ADD CONSTRAINT {part} {text}"
 
 

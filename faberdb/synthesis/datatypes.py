@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from faberdb.catalog.names import split_name
@@ -35,17 +35,18 @@ def drop_type(_world: World, who: str, _text: str) -> Iterator[str]:
     yield f"DROP TYPE {who}"
 
 
-def change_enum(world: World, who: str, before: str, after: str) -> Iterator[str]:
-    """New labels may come in between; one that goes, or moves, needs a type of its own."""
+def change_enum(world: World, who: str, before: str, after: str) -> tuple[str, ...] | None:
+    """New labels may come in between; where one goes, or moves, the type is made anew."""
     old, new = _LABEL.findall(before), _LABEL.findall(after)
     if [label for label in new if label in old] != old:
-        raise Unwritten(
-            "a label goes, moves or has another name, and rows may hold it: ALTER TYPE ... RENAME VALUE, "
-            "or a new type and ALTER COLUMN ... TYPE ... USING"
-        )
+        return None
     for label in new:
         if label not in old:
             _unused(world, who, label)
+    return tuple(_added(who, old, new))
+
+
+def _added(who: str, old: list[str], new: list[str]) -> Iterator[str]:
     for number, label in enumerate(new):
         if label not in old:
             later = next((x for x in new[number:] if x in old), "")
@@ -94,9 +95,8 @@ def create_composite(world: World, who: str, text: str) -> Iterator[str]:
     yield f"CREATE TYPE {who} AS RANGE ({said})"
 
 
-def attributes(objects: object, who: str) -> list[tuple[str, str]]:
+def attributes(objects: Mapping[str, str], who: str) -> list[tuple[str, str]]:
     """A composite's attributes and types in their order."""
-    assert isinstance(objects, dict)
     found = []
     for name, text in objects.items():
         if name.startswith(f"attribute {who}.") and split_name(name.removeprefix("attribute "))[0] == who:

@@ -72,6 +72,8 @@ def _changed(world: World, name: str, fates: Fates) -> None:
         said = written.change(world, identity(name), old, new) if written.change else None
         if said is not None:
             fates.of[name], fates.changes[name] = Fate.CHANGED, tuple(said)
+        elif kind(name) == "sequence" and world.before.subject(name) not in world.after.objects:
+            fates.of[name] = Fate.ANEW  # an identity's, which goes with its table
         elif _holds(world, name):
             raise Unwritten(f"it holds {written.holds} and is not dropped to be created again")
         else:
@@ -106,7 +108,8 @@ def _spread(world: World, fates: Fates) -> None:
                 fates.changes.pop(other, None)
                 left.append(other)
             else:
-                fates.unwritten[name] = f"{other} stands on it and cannot be dropped and created again"
+                why = f"{other} stands on it and cannot be dropped and created again"
+                fates.unwritten[name] = "; ".join(part for part in (why, how(kind(name)).otherwise) if part)
 
 
 def _goes_with(world: World, other: str, name: str) -> bool:

@@ -40,4 +40,5 @@ class Kind:
     # With the definitions before and after. None, or an answer of None: it is dropped and created again.
     change: Callable[[World, str, str, str], Statements | None] | None = None
     holds: str = ""  # what it holds that goes with it: such a kind is never dropped to be created again
+    otherwise: str = ""  # what to do by hand where it would have to be created again and cannot be
     comes_along: bool = False  # its subject's creation tells it

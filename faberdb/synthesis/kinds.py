@@ -7,8 +7,19 @@ from types import MappingProxyType
 from typing import Final
 
 from faberdb.synthesis import annotations as said
-from faberdb.synthesis import columns, constraints, containers, datatypes, publications, routines
-from faberdb.synthesis import sequences, tables, text_search, triggers, views
+from faberdb.synthesis import (
+    columns,
+    constraints,
+    containers,
+    datatypes,
+    publications,
+    routines,
+    sequences,
+    tables,
+    text_search,
+    triggers,
+    views,
+)
 from faberdb.synthesis.kind import Kind, Unwritten, World, nothing
 
 KINDS_WRITTEN: Final[Mapping[str, Kind]] = MappingProxyType(
@@ -19,7 +30,13 @@ KINDS_WRITTEN: Final[Mapping[str, Kind]] = MappingProxyType(
             drop=containers.drop_extension,
             change=containers.change_extension,
         ),
-        "enum": Kind(create=datatypes.create_enum, drop=datatypes.drop_type, change=datatypes.change_enum),
+        "enum": Kind(
+            create=datatypes.create_enum,
+            drop=datatypes.drop_type,
+            change=datatypes.change_enum,
+            otherwise="a label goes, moves or has another name, and rows may hold it: ALTER TYPE ... RENAME VALUE, "
+            "or a new type and ALTER COLUMN ... TYPE ... USING",
+        ),
         "domain": Kind(
             create=datatypes.create_domain, drop=datatypes.drop_domain, change=datatypes.change_domain
         ),

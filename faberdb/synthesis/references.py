@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Final
 
 from faberdb.catalog.names import split_name
@@ -20,6 +21,7 @@ _NAMES: Final = re.compile(rf"{_NAME}(?:\.(?:{_NAME}|\*))*")
 _PART: Final = re.compile(rf"{_NAME}|\*")
 _RELATIONS: Final = ("table", "view", "materialized view", "foreign table")
 _ON_RELATION: Final = {"column", "constraint", "trigger", "rule", "policy"}
+_OF_TYPE: Final = {"attribute": "type", "domain constraint": "domain"}
 _OF_COLUMNS: Final = {
     *_ON_RELATION,
     "index",
@@ -39,6 +41,7 @@ class Side:
     def __init__(self, objects: Mapping[str, str]) -> None:
         self.objects = objects
         self.columns: dict[str, list[str]] = defaultdict(list)  # of a relation, each the column's whole name
+        self.attributes: dict[str, list[str]] = defaultdict(list)  # of a composite type
         self.keys: dict[str, list[str]] = defaultdict(list)  # of a table: its constraints
         self.sequence_of: dict[str, str] = {}  # of an identity column
         self._named: dict[str, list[str]] = defaultdict(list)
@@ -49,7 +52,9 @@ class Side:
                 relation, _ = split_name(who)
                 if what in {"column", "constraint"}:
                     (self.columns if what == "column" else self.keys)[relation].append(name)
-            elif what not in {*ABOUT, *PARTS, "attribute", "domain constraint"}:
+            elif what == "attribute":
+                self.attributes[split_name(who)[0]].append(name)
+            elif what not in {*ABOUT, *PARTS, "domain constraint"}:
                 parts = _PART.findall(who.partition("(")[0])
                 if len(parts) == 2:
                     self._named[".".join(parts)].append(name)
@@ -74,17 +79,16 @@ class Side:
             return who.removeprefix("index of ")
         if what in _ON_RELATION:
             return self.relation(split_name(who)[0])
-        if what == "attribute":
-            return f"type {split_name(who)[0]}"
-        if what == "domain constraint":
-            return f"domain {split_name(who)[0]}"
+        if what in _OF_TYPE:
+            return f"{_OF_TYPE[what]} {split_name(who)[0]}"
         if what in {"index", "statistics"}:
             return next((n for n in self.references(name) if kind(n) in _RELATIONS), "")
-        if what == "sequence":
-            text = self.objects[name]
-            owner = text.partition(" IDENTITY OF ")[2] or self.objects.get(f"owned by of {name}", "")
-            return f"column {owner}" if owner else ""
-        return ""
+        return self._owner(name) if what == "sequence" else ""
+
+    def _owner(self, sequence: str) -> str:
+        identity_of = self.objects[sequence].partition(" IDENTITY OF ")[2]
+        column = identity_of or self.objects.get(f"owned by of {sequence}", "")
+        return f"column {column}" if column else ""
 
     def references(self, name: str) -> tuple[str, ...]:
         """What an object's definition names, in the order of the text."""
@@ -101,7 +105,7 @@ class Side:
         words, relations = set[str](), list[str]()
         if what in PARTS:
             yield who
-        elif what in _ON_RELATION or what in {"attribute", "domain constraint"}:
+        elif what in _ON_RELATION or what in _OF_TYPE:
             owner = split_name(who)[0]
             subject = self.relation(owner) if what in _ON_RELATION else self.subject(name)
             yield subject
@@ -111,7 +115,7 @@ class Side:
         for found in _NAMES.findall(text):
             parts = _PART.findall(found)
             words.update(parts)
-            for pair in zip(parts, parts[1:], strict=False):
+            for pair in pairwise(parts):
                 named = self._named.get(".".join(pair), [])
                 yield from named
                 relations += [".".join(pair) for n in named if kind(n) in _RELATIONS]
@@ -121,6 +125,10 @@ class Side:
             yield "column " + text.rpartition(" OF ")[2] if what == "sequence" else f"column {text}"
         if what == "constraint":
             yield from self._key(text, relations)
+        elif what in {"view", "materialized view"} and " GROUP BY " in text:
+            # Grouped by a primary key, it shows the other columns too, and stands on the key.
+            keys = [key for relation in relations for key in self.keys.get(relation, [])]
+            yield from (key for key in keys if self.objects[key].startswith("PRIMARY KEY"))
 
     def _schema(self, part: str) -> str:
         return name if (name := f"schema {part}") in self.objects else ""

@@ -45,11 +45,20 @@ def drop_sequence(_world: World, who: str, text: str) -> Iterator[str]:
         yield f"DROP SEQUENCE {who}"
 
 
-def change_sequence(_world: World, who: str, before: str, after: str) -> Iterator[str]:
+def change_sequence(_world: World, who: str, before: str, after: str) -> tuple[str, ...] | None:
     """ALTER SEQUENCE. Its next value stays."""
     old, new = _parsed(before), _parsed(after)
+    if old["identity"] and new["identity"] and old["identity"] != new["identity"]:
+        return None
     if old["identity"] != new["identity"]:
-        raise Unwritten("a sequence that becomes an identity column's, or ceases to be: DROP or ADD IDENTITY")
+        raise Unwritten(
+            "a serial's sequence becomes an identity's, or the other way round, and has to go on where it is: "
+            "write DROP DEFAULT, ADD GENERATED ... AS IDENTITY and setval by hand"
+        )
+    return tuple(_altered(who, old, new))
+
+
+def _altered(who: str, old: dict[str, str | None], new: dict[str, str | None]) -> Iterator[str]:
     if old["unlogged"] != new["unlogged"]:
         yield f"ALTER SEQUENCE {who} SET {'UNLOGGED' if new['unlogged'] else 'LOGGED'}"
     if (old["type"], old["options"], old["cycle"]) != (new["type"], new["options"], new["cycle"]):

@@ -23,7 +23,7 @@ _STORAGE_WORDS: Final = {
 
 def create_table(world: World, who: str, text: str) -> Iterator[str]:
     """CREATE TABLE with the columns that are its own; a partition is attached later, when its keys stand."""
-    if " OF " in text.split(" PARTITION BY ")[0]:
+    if " OF " in text.split(" PARTITION BY ", maxsplit=1)[0]:
         raise Unwritten("a table OF a type: write it by hand")
     heirs = world.after.objects.get(f"inheritance of table {who}", "")
     own = [

@@ -79,37 +79,39 @@ BOTH_WAYS = {
 ON_MORE = {
     "an index and what is said of it": (
         "COMMENT ON INDEX entry_amount IS 'x'",
-        "DROP INDEX entry_amount; CREATE INDEX entry_amount ON entry (amount DESC);"
-        " COMMENT ON INDEX entry_amount IS 'x'",
+        "DROP INDEX entry_amount; CREATE INDEX entry_amount ON entry (amount DESC); COMMENT ON INDEX"
+        " entry_amount IS 'x'",
     ),
     "a view made anew with all that is said of it": (
-        "COMMENT ON VIEW rich IS 'r'; COMMENT ON COLUMN rich.owner IS 'o'; GRANT SELECT ON rich TO pg_monitor;"
-        " GRANT SELECT (owner) ON rich TO PUBLIC; CREATE RULE quiet AS ON INSERT TO rich DO INSTEAD NOTHING;"
-        " CREATE TRIGGER instead INSTEAD OF UPDATE ON rich FOR EACH ROW EXECUTE FUNCTION touch();"
-        " ALTER VIEW rich ALTER COLUMN owner SET DEFAULT 'me'; COMMENT ON TRIGGER instead ON rich IS 't';"
-        " ALTER VIEW rich OWNER TO pg_monitor",
-        "DROP VIEW rich CASCADE; CREATE VIEW rich AS SELECT owner, id FROM account WHERE balance > 1000;"
-        "CREATE VIEW richest AS SELECT max(id) AS id FROM rich",
+        "COMMENT ON VIEW rich IS 'r'; COMMENT ON COLUMN rich.owner IS 'o'; GRANT SELECT ON rich TO"
+        " pg_monitor; GRANT SELECT (owner) ON rich TO PUBLIC; CREATE RULE quiet AS ON INSERT TO rich"
+        " DO INSTEAD NOTHING; CREATE TRIGGER instead INSTEAD OF UPDATE ON rich FOR EACH ROW EXECUTE"
+        " FUNCTION touch(); ALTER VIEW rich ALTER COLUMN owner SET DEFAULT 'me'; COMMENT ON TRIGGER"
+        " instead ON rich IS 't'; ALTER VIEW rich OWNER TO pg_monitor",
+        "DROP VIEW rich CASCADE; CREATE VIEW rich AS SELECT owner, id FROM account WHERE balance >"
+        " 1000;CREATE VIEW richest AS SELECT max(id) AS id FROM rich",
     ),
     "a view's column of another type": (
-        "COMMENT ON VIEW rich IS 'r'; CREATE MATERIALIZED VIEW m AS SELECT * FROM rich; CREATE INDEX mi ON m (owner);"
-        " COMMENT ON INDEX mi IS 'i'; GRANT SELECT ON m TO PUBLIC; CREATE RULE q AS ON INSERT TO rich DO INSTEAD NOTHING",
-        "DROP MATERIALIZED VIEW m; DROP VIEW rich CASCADE; ALTER TABLE account ALTER COLUMN owner TYPE varchar(80);"
-        "CREATE VIEW rich AS SELECT id, owner FROM account WHERE balance > 1000;"
-        "CREATE VIEW richest AS SELECT max(id) AS id FROM rich; COMMENT ON VIEW rich IS 'r';"
-        "CREATE MATERIALIZED VIEW m AS SELECT * FROM rich; CREATE INDEX mi ON m (owner);"
-        " COMMENT ON INDEX mi IS 'i'; GRANT SELECT ON m TO PUBLIC; CREATE RULE q AS ON INSERT TO rich DO INSTEAD NOTHING",
+        "COMMENT ON VIEW rich IS 'r'; CREATE MATERIALIZED VIEW m AS SELECT * FROM rich; CREATE INDEX"
+        " mi ON m (owner); COMMENT ON INDEX mi IS 'i'; GRANT SELECT ON m TO PUBLIC; CREATE RULE q AS"
+        " ON INSERT TO rich DO INSTEAD NOTHING",
+        "DROP MATERIALIZED VIEW m; DROP VIEW rich CASCADE; ALTER TABLE account ALTER COLUMN owner"
+        " TYPE varchar(80);CREATE VIEW rich AS SELECT id, owner FROM account WHERE balance > 1000;"
+        "CREATE VIEW richest AS SELECT max(id) AS id FROM rich; COMMENT ON VIEW rich IS 'r';CREATE"
+        " MATERIALIZED VIEW m AS SELECT * FROM rich; CREATE INDEX mi ON m (owner); COMMENT ON INDEX"
+        " mi IS 'i'; GRANT SELECT ON m TO PUBLIC; CREATE RULE q AS ON INSERT TO rich DO INSTEAD"
+        " NOTHING",
     ),
     "a trigger, its state and its comment": (
         "COMMENT ON TRIGGER touch ON account IS 'x'; ALTER TABLE account ENABLE ALWAYS TRIGGER touch",
-        "DROP TRIGGER touch ON account;"
-        " CREATE TRIGGER touch AFTER UPDATE ON account FOR EACH ROW EXECUTE FUNCTION touch();"
-        " COMMENT ON TRIGGER touch ON account IS 'x'; ALTER TABLE account ENABLE ALWAYS TRIGGER touch",
+        "DROP TRIGGER touch ON account; CREATE TRIGGER touch AFTER UPDATE ON account FOR EACH ROW"
+        " EXECUTE FUNCTION touch(); COMMENT ON TRIGGER touch ON account IS 'x'; ALTER TABLE account"
+        " ENABLE ALWAYS TRIGGER touch",
     ),
     "a view loses a column": (
         "CREATE VIEW wide AS SELECT id, owner, balance FROM account; GRANT SELECT ON wide TO PUBLIC",
-        "DROP VIEW wide; CREATE VIEW wide AS SELECT id, balance FROM account; GRANT SELECT ON wide TO PUBLIC;"
-        " ALTER TABLE account DROP COLUMN mood",
+        "DROP VIEW wide; CREATE VIEW wide AS SELECT id, balance FROM account; GRANT SELECT ON wide TO"
+        " PUBLIC; ALTER TABLE account DROP COLUMN mood",
     ),
     "a view gains a column at its end": (
         "CREATE VIEW a AS SELECT id FROM richest",
@@ -120,51 +122,80 @@ ON_MORE = {
         "DROP VIEW moods; ALTER TABLE account DROP COLUMN mood; CREATE VIEW moods AS SELECT id FROM account",
     ),
     "a function's result": (
-        "CREATE VIEW doubled AS SELECT id, twice(id) AS two FROM account; COMMENT ON FUNCTION twice(int) IS 't';"
-        " CREATE INDEX plain ON entry (account); GRANT SELECT ON doubled TO PUBLIC",
-        "DROP VIEW doubled; DROP FUNCTION twice(int); CREATE FUNCTION twice(n int) RETURNS bigint LANGUAGE sql"
-        " AS 'SELECT 2::bigint * n'; COMMENT ON FUNCTION twice(int) IS 't';"
-        " CREATE VIEW doubled AS SELECT id, twice(id) AS two FROM account; GRANT SELECT ON doubled TO PUBLIC",
+        "CREATE VIEW doubled AS SELECT id, twice(id) AS two FROM account; COMMENT ON FUNCTION"
+        " twice(int) IS 't'; CREATE INDEX plain ON entry (account); GRANT SELECT ON doubled TO PUBLIC",
+        "DROP VIEW doubled; DROP FUNCTION twice(int); CREATE FUNCTION twice(n int) RETURNS bigint"
+        " LANGUAGE sql AS 'SELECT 2::bigint * n'; COMMENT ON FUNCTION twice(int) IS 't'; CREATE VIEW"
+        " doubled AS SELECT id, twice(id) AS two FROM account; GRANT SELECT ON doubled TO PUBLIC",
     ),
     "a function's parameter names": (
-        "REVOKE EXECUTE ON FUNCTION twice(int) FROM PUBLIC; ALTER TABLE entry ALTER amount SET DEFAULT twice(2);"
-        " ALTER TABLE entry ADD CHECK (twice(amount) < 1000)",
-        "ALTER TABLE entry ALTER amount DROP DEFAULT; ALTER TABLE entry DROP CONSTRAINT entry_amount_check;"
-        " DROP FUNCTION twice; CREATE FUNCTION twice(number int) RETURNS int LANGUAGE sql AS 'SELECT 2 * number';"
-        " REVOKE EXECUTE ON FUNCTION twice(int) FROM PUBLIC; ALTER TABLE entry ALTER amount SET DEFAULT twice(2);"
-        " ALTER TABLE entry ADD CONSTRAINT entry_amount_check CHECK (twice(amount) < 1000)",
+        "REVOKE EXECUTE ON FUNCTION twice(int) FROM PUBLIC; ALTER TABLE entry ALTER amount SET"
+        " DEFAULT twice(2); ALTER TABLE entry ADD CHECK (twice(amount) < 1000)",
+        "ALTER TABLE entry ALTER amount DROP DEFAULT; ALTER TABLE entry DROP CONSTRAINT"
+        " entry_amount_check; DROP FUNCTION twice; CREATE FUNCTION twice(number int) RETURNS int"
+        " LANGUAGE sql AS 'SELECT 2 * number'; REVOKE EXECUTE ON FUNCTION twice(int) FROM PUBLIC;"
+        " ALTER TABLE entry ALTER amount SET DEFAULT twice(2); ALTER TABLE entry ADD CONSTRAINT"
+        " entry_amount_check CHECK (twice(amount) < 1000)",
     ),
     "a default and its function": (
-        "CREATE FUNCTION zero() RETURNS int LANGUAGE sql AS 'SELECT 0'; ALTER TABLE entry ALTER amount SET DEFAULT zero()",
+        "CREATE FUNCTION zero() RETURNS int LANGUAGE sql AS 'SELECT 0'; ALTER TABLE entry ALTER"
+        " amount SET DEFAULT zero()",
         "ALTER TABLE entry ALTER amount DROP DEFAULT; DROP FUNCTION zero()",
     ),
     "a default, its function and its column": (
-        "CREATE FUNCTION zero() RETURNS int LANGUAGE sql AS 'SELECT 0';"
-        "ALTER TABLE entry ADD COLUMN n int DEFAULT zero()",
+        "CREATE FUNCTION zero() RETURNS int LANGUAGE sql AS 'SELECT 0';ALTER TABLE entry ADD COLUMN n"
+        " int DEFAULT zero()",
         "ALTER TABLE entry DROP COLUMN n; DROP FUNCTION zero()",
     ),
     "two tables that point to each other": (
         "",
-        "CREATE TABLE egg (id int PRIMARY KEY, hen int); CREATE TABLE hen (id int PRIMARY KEY, egg int REFERENCES egg);"
-        " ALTER TABLE egg ADD FOREIGN KEY (hen) REFERENCES hen",
+        "CREATE TABLE egg (id int PRIMARY KEY, hen int); CREATE TABLE hen (id int PRIMARY KEY, egg"
+        " int REFERENCES egg); ALTER TABLE egg ADD FOREIGN KEY (hen) REFERENCES hen",
     ),
-    "a table that points to itself": ("", "CREATE TABLE node (id int PRIMARY KEY, up int REFERENCES node)"),
-    "a sequence's options": ("CREATE SEQUENCE s", "ALTER SEQUENCE s INCREMENT 5 MAXVALUE 1000 CYCLE CACHE 3"),
-    "a sequence's type": ("CREATE SEQUENCE s AS int", "ALTER SEQUENCE s AS bigint"),
-    "a sequence's owner": ("CREATE SEQUENCE s", "ALTER SEQUENCE s OWNED BY entry.amount"),
-    "a serial column": ("", "ALTER TABLE entry ADD COLUMN number bigserial"),
+    "a table that points to itself": (
+        "",
+        "CREATE TABLE node (id int PRIMARY KEY, up int REFERENCES node)",
+    ),
+    "a sequence's options": (
+        "CREATE SEQUENCE s",
+        "ALTER SEQUENCE s INCREMENT 5 MAXVALUE 1000 CYCLE CACHE 3",
+    ),
+    "a sequence's type": (
+        "CREATE SEQUENCE s AS int",
+        "ALTER SEQUENCE s AS bigint",
+    ),
+    "a sequence's owner": (
+        "CREATE SEQUENCE s",
+        "ALTER SEQUENCE s OWNED BY entry.amount",
+    ),
+    "a serial column": (
+        "",
+        "ALTER TABLE entry ADD COLUMN number bigserial",
+    ),
     "a serial that becomes an int": (
         "",
         "ALTER TABLE account ALTER id DROP DEFAULT; DROP SEQUENCE account_id_seq",
     ),
-    "an identity's options": ("", "ALTER TABLE entry ALTER id SET INCREMENT 10 SET START 5 SET CYCLE"),
+    "an identity's options": (
+        "",
+        "ALTER TABLE entry ALTER id SET INCREMENT 10 SET START 5 SET CYCLE",
+    ),
     "an identity with its options": (
         "",
         "CREATE TABLE i (id int GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME odd START 3 INCREMENT 2))",
     ),
-    "an identity that goes": ("", "ALTER TABLE entry ALTER id DROP IDENTITY"),
-    "a wider identity": ("", "ALTER TABLE entry ALTER id TYPE bigint"),
-    "a composite type": ("", 'CREATE TYPE place AS (street text COLLATE "C", number int)'),
+    "an identity that goes": (
+        "",
+        "ALTER TABLE entry ALTER id DROP IDENTITY",
+    ),
+    "a wider identity": (
+        "",
+        "ALTER TABLE entry ALTER id TYPE bigint",
+    ),
+    "a composite type": (
+        "",
+        'CREATE TYPE place AS (street text COLLATE "C", number int)',
+    ),
     "an attribute at the end": (
         "CREATE TYPE place AS (street text)",
         "ALTER TYPE place ADD ATTRIBUTE number int",
@@ -177,15 +208,19 @@ ON_MORE = {
         "CREATE TYPE place AS (street text); ALTER TABLE account ADD COLUMN home place",
         "ALTER TYPE place ADD ATTRIBUTE number int",
     ),
-    "a range type": ("", "CREATE TYPE span AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi)"),
+    "a range type": (
+        "",
+        "CREATE TYPE span AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi)",
+    ),
     "an aggregate": (
         "",
-        "CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0', COMBINEFUNC = int4pl,"
-        " PARALLEL = SAFE); COMMENT ON AGGREGATE total(int) IS 'sum'; ALTER AGGREGATE total(int) OWNER TO pg_monitor",
+        "CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0', COMBINEFUNC ="
+        " int4pl, PARALLEL = SAFE); COMMENT ON AGGREGATE total(int) IS 'sum'; ALTER AGGREGATE"
+        " total(int) OWNER TO pg_monitor",
     ),
     "an aggregate of a function of ours": (
-        "CREATE FUNCTION add(a int, b int) RETURNS int LANGUAGE sql AS 'SELECT a + b';"
-        " CREATE AGGREGATE total(int) (SFUNC = add, STYPE = int)",
+        "CREATE FUNCTION add(a int, b int) RETURNS int LANGUAGE sql AS 'SELECT a + b'; CREATE"
+        " AGGREGATE total(int) (SFUNC = add, STYPE = int)",
         "DROP AGGREGATE total(int); CREATE AGGREGATE total(int) (SFUNC = add, STYPE = int, INITCOND = '1')",
     ),
     "a domain's default": (
@@ -194,8 +229,8 @@ ON_MORE = {
     ),
     "a domain's check": (
         "CREATE DOMAIN plus AS int CONSTRAINT above CHECK (VALUE > 0); ALTER TABLE entry ADD COLUMN p plus",
-        "ALTER DOMAIN plus DROP CONSTRAINT above; ALTER DOMAIN plus ADD CONSTRAINT above CHECK (VALUE > 1) NOT VALID;"
-        " COMMENT ON CONSTRAINT above ON DOMAIN plus IS 'c'",
+        "ALTER DOMAIN plus DROP CONSTRAINT above; ALTER DOMAIN plus ADD CONSTRAINT above CHECK (VALUE"
+        " > 1) NOT VALID; COMMENT ON CONSTRAINT above ON DOMAIN plus IS 'c'",
     ),
     "a domain's check made valid": (
         "CREATE DOMAIN plus AS int; ALTER DOMAIN plus ADD CONSTRAINT above CHECK (VALUE > 1) NOT VALID",
@@ -203,20 +238,30 @@ ON_MORE = {
     ),
     "column grants": (
         "GRANT UPDATE (owner) ON account TO pg_monitor",
-        "GRANT SELECT (id, owner), INSERT (owner) ON account TO pg_monitor; REVOKE UPDATE (owner) ON account FROM pg_monitor",
+        "GRANT SELECT (id, owner), INSERT (owner) ON account TO pg_monitor; REVOKE UPDATE (owner) ON"
+        " account FROM pg_monitor",
     ),
-    "the owner's own grants": ("", "REVOKE INSERT ON account FROM CURRENT_USER"),
-    "a grant with its option": ("", "GRANT SELECT ON account TO pg_monitor WITH GRANT OPTION"),
+    "the owner's own grants": (
+        "",
+        "REVOKE INSERT ON account FROM CURRENT_USER",
+    ),
+    "a grant with its option": (
+        "",
+        "GRANT SELECT ON account TO pg_monitor WITH GRANT OPTION",
+    ),
     "default privileges": (
         "CREATE SCHEMA app",
-        "ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO pg_monitor;"
-        " ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO pg_monitor; ALTER DEFAULT"
+        " PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
     ),
     "objects born under default privileges": (
         "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO pg_monitor",
         "CREATE TABLE born (id int); CREATE TABLE bare (id int); REVOKE ALL ON bare FROM pg_monitor",
     ),
-    "a disabled trigger": ("", "ALTER TABLE account DISABLE TRIGGER touch"),
+    "a disabled trigger": (
+        "",
+        "ALTER TABLE account DISABLE TRIGGER touch",
+    ),
     "a trigger of replicas": (
         "ALTER TABLE account DISABLE TRIGGER touch",
         "ALTER TABLE account ENABLE REPLICA TRIGGER touch",
@@ -239,33 +284,47 @@ ON_MORE = {
         "ALTER TABLE account FORCE ROW LEVEL SECURITY; ALTER TABLE account DISABLE ROW LEVEL SECURITY",
     ),
     "a policy's change": (
-        "CREATE POLICY mine ON account USING (owner = current_user); COMMENT ON POLICY mine ON account IS 'm'",
+        "CREATE POLICY mine ON account USING (owner = current_user); COMMENT ON POLICY mine ON"
+        " account IS 'm'",
         "ALTER POLICY mine ON account TO pg_monitor USING (owner = current_user) WITH CHECK (balance > 0)",
     ),
     "a policy on a column of another type": (
         "CREATE POLICY mine ON entry USING (account > 5); COMMENT ON POLICY mine ON entry IS 'm'",
-        "DROP POLICY mine ON entry; ALTER TABLE entry ALTER account TYPE bigint;"
-        "CREATE POLICY mine ON entry USING (account > 5); COMMENT ON POLICY mine ON entry IS 'm'",
+        "DROP POLICY mine ON entry; ALTER TABLE entry ALTER account TYPE bigint;CREATE POLICY mine ON"
+        " entry USING (account > 5); COMMENT ON POLICY mine ON entry IS 'm'",
     ),
-    "a column's storage": ("", "ALTER TABLE account ALTER owner SET STORAGE EXTERNAL"),
-    "a column's statistics": ("", "ALTER TABLE account ALTER owner SET STATISTICS 500"),
-    "a column's compression": ("", "ALTER TABLE account ALTER owner SET COMPRESSION pglz"),
-    "a column's options": ("", "ALTER TABLE account ALTER owner SET (n_distinct = 5)"),
+    "a column's storage": (
+        "",
+        "ALTER TABLE account ALTER owner SET STORAGE EXTERNAL",
+    ),
+    "a column's statistics": (
+        "",
+        "ALTER TABLE account ALTER owner SET STATISTICS 500",
+    ),
+    "a column's compression": (
+        "",
+        "ALTER TABLE account ALTER owner SET COMPRESSION pglz",
+    ),
+    "a column's options": (
+        "",
+        "ALTER TABLE account ALTER owner SET (n_distinct = 5)",
+    ),
     "a new column with all of these": (
         "",
-        "ALTER TABLE account ADD COLUMN b text NOT NULL DEFAULT 'STORAGE MAIN'; ALTER TABLE account ALTER b SET STORAGE MAIN;"
-        " ALTER TABLE account ALTER b SET STATISTICS 7; ALTER TABLE account ALTER b SET COMPRESSION pglz;"
-        " ALTER TABLE account ALTER b SET (n_distinct = -0.5)",
+        "ALTER TABLE account ADD COLUMN b text NOT NULL DEFAULT 'STORAGE MAIN'; ALTER TABLE account"
+        " ALTER b SET STORAGE MAIN; ALTER TABLE account ALTER b SET STATISTICS 7; ALTER TABLE account"
+        " ALTER b SET COMPRESSION pglz; ALTER TABLE account ALTER b SET (n_distinct = -0.5)",
     ),
     "a generated column's expression": (
-        "ALTER TABLE entry ADD COLUMN double int GENERATED ALWAYS AS (amount * 2) STORED;"
-        " COMMENT ON COLUMN entry.double IS 'd'; CREATE INDEX dbl ON entry (double)",
-        "DROP INDEX dbl; ALTER TABLE entry ALTER double SET EXPRESSION AS (amount * 3); CREATE INDEX dbl ON entry (double)",
+        "ALTER TABLE entry ADD COLUMN double int GENERATED ALWAYS AS (amount * 2) STORED; COMMENT ON"
+        " COLUMN entry.double IS 'd'; CREATE INDEX dbl ON entry (double)",
+        "DROP INDEX dbl; ALTER TABLE entry ALTER double SET EXPRESSION AS (amount * 3); CREATE INDEX"
+        " dbl ON entry (double)",
     ),
     "a generated column on one of another type": (
         "ALTER TABLE entry ADD COLUMN double int GENERATED ALWAYS AS (account * 2) STORED",
-        "ALTER TABLE entry DROP COLUMN double; ALTER TABLE entry ALTER account TYPE bigint;"
-        " ALTER TABLE entry ADD COLUMN double int GENERATED ALWAYS AS (account * 2) STORED",
+        "ALTER TABLE entry DROP COLUMN double; ALTER TABLE entry ALTER account TYPE bigint; ALTER"
+        " TABLE entry ADD COLUMN double int GENERATED ALWAYS AS (account * 2) STORED",
     ),
     "a virtual column": (
         "",
@@ -273,50 +332,55 @@ ON_MORE = {
     ),
     "a column of another type with its default": (
         "",
-        "DROP VIEW rich CASCADE; ALTER TABLE account ALTER balance DROP DEFAULT; ALTER TABLE account ALTER balance TYPE text USING balance::text;"
-        " ALTER TABLE account ALTER balance SET DEFAULT 'none'",
+        "DROP VIEW rich CASCADE; ALTER TABLE account ALTER balance DROP DEFAULT; ALTER TABLE account"
+        " ALTER balance TYPE text USING balance::text; ALTER TABLE account ALTER balance SET DEFAULT"
+        " 'none'",
     ),
     "a checked column of another type": (
-        "ALTER TABLE account ADD CHECK (balance > 0); DROP VIEW rich CASCADE; CREATE INDEX bal ON account (balance)",
+        "ALTER TABLE account ADD CHECK (balance > 0); DROP VIEW rich CASCADE; CREATE INDEX bal ON"
+        " account (balance)",
         "ALTER TABLE account ALTER balance TYPE int",
     ),
     "partitions": (
         "",
-        "CREATE TABLE log (id bigint GENERATED ALWAYS AS IDENTITY, at date NOT NULL DEFAULT now(), t text CHECK (t <> ''),"
-        " PRIMARY KEY (id, at)) PARTITION BY RANGE (at); CREATE INDEX log_t ON log (t);"
-        "CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');"
-        "CREATE TABLE log_rest PARTITION OF log DEFAULT; COMMENT ON TABLE log_1 IS 'january'",
+        "CREATE TABLE log (id bigint GENERATED ALWAYS AS IDENTITY, at date NOT NULL DEFAULT now(), t"
+        " text CHECK (t <> ''), PRIMARY KEY (id, at)) PARTITION BY RANGE (at); CREATE INDEX log_t ON"
+        " log (t);CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2026-01-01') TO"
+        " ('2026-02-01');CREATE TABLE log_rest PARTITION OF log DEFAULT; COMMENT ON TABLE log_1 IS"
+        " 'january'",
     ),
     "partitions of partitions": (
         "",
-        "CREATE TABLE log (k text, n int) PARTITION BY LIST (k);"
-        "CREATE TABLE log_a PARTITION OF log FOR VALUES IN ('a', 'b) PARTITION BY') PARTITION BY HASH (n);"
-        "CREATE TABLE log_a_0 PARTITION OF log_a FOR VALUES WITH (modulus 2, remainder 0)",
+        "CREATE TABLE log (k text, n int) PARTITION BY LIST (k);CREATE TABLE log_a PARTITION OF log"
+        " FOR VALUES IN ('a', 'b) PARTITION BY') PARTITION BY HASH (n);CREATE TABLE log_a_0 PARTITION"
+        " OF log_a FOR VALUES WITH (modulus 2, remainder 0)",
     ),
     "a partition": (
-        "CREATE TABLE log (id int PRIMARY KEY, t text) PARTITION BY RANGE (id); CREATE INDEX log_t ON log (t);"
-        "CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (0) TO (10)",
+        "CREATE TABLE log (id int PRIMARY KEY, t text) PARTITION BY RANGE (id); CREATE INDEX log_t ON"
+        " log (t);CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (0) TO (10)",
         "CREATE TABLE log_2 PARTITION OF log FOR VALUES FROM (10) TO (20)",
     ),
     "a partition set free": (
-        "CREATE TABLE log (id int PRIMARY KEY, t text) PARTITION BY RANGE (id); CREATE INDEX log_t ON log (t);"
-        "CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (0) TO (10)",
+        "CREATE TABLE log (id int PRIMARY KEY, t text) PARTITION BY RANGE (id); CREATE INDEX log_t ON"
+        " log (t);CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (0) TO (10)",
         "ALTER TABLE log DETACH PARTITION log_1",
     ),
     "a partition's bounds": (
-        "CREATE TABLE log (id int PRIMARY KEY) PARTITION BY RANGE (id);"
-        "CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (0) TO (10)",
-        "ALTER TABLE log DETACH PARTITION log_1; ALTER TABLE log ATTACH PARTITION log_1 FOR VALUES FROM (0) TO (20)",
+        "CREATE TABLE log (id int PRIMARY KEY) PARTITION BY RANGE (id);CREATE TABLE log_1 PARTITION"
+        " OF log FOR VALUES FROM (0) TO (10)",
+        "ALTER TABLE log DETACH PARTITION log_1; ALTER TABLE log ATTACH PARTITION log_1 FOR VALUES"
+        " FROM (0) TO (20)",
     ),
     "a partitioned table's column, index and key": (
-        "CREATE TABLE log (id int, t text) PARTITION BY RANGE (id);"
-        "CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (0) TO (10)",
-        "ALTER TABLE log ADD COLUMN n int DEFAULT 5; CREATE INDEX log_n ON log (n); ALTER TABLE log ADD PRIMARY KEY (id);"
-        " ALTER TABLE log ADD CHECK (n > 0); ALTER TABLE log ALTER t SET DEFAULT 'x'; ALTER TABLE log ALTER t SET NOT NULL",
+        "CREATE TABLE log (id int, t text) PARTITION BY RANGE (id);CREATE TABLE log_1 PARTITION OF"
+        " log FOR VALUES FROM (0) TO (10)",
+        "ALTER TABLE log ADD COLUMN n int DEFAULT 5; CREATE INDEX log_n ON log (n); ALTER TABLE log"
+        " ADD PRIMARY KEY (id); ALTER TABLE log ADD CHECK (n > 0); ALTER TABLE log ALTER t SET"
+        " DEFAULT 'x'; ALTER TABLE log ALTER t SET NOT NULL",
     ),
     "a partitioned table's trigger": (
-        "CREATE TABLE log (id int, t text) PARTITION BY RANGE (id);"
-        "CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (0) TO (10)",
+        "CREATE TABLE log (id int, t text) PARTITION BY RANGE (id);CREATE TABLE log_1 PARTITION OF"
+        " log FOR VALUES FROM (0) TO (10)",
         "CREATE TRIGGER touch BEFORE UPDATE ON log FOR EACH ROW EXECUTE FUNCTION touch()",
     ),
     "an heir": (
@@ -325,8 +389,8 @@ ON_MORE = {
     ),
     "an heir's parent": (
         "CREATE TABLE heir (more text, CHECK (more <> '')) INHERITS (account)",
-        "ALTER TABLE account ADD COLUMN n int DEFAULT 3; ALTER TABLE account ADD CHECK (n > 0);"
-        " ALTER TABLE account ALTER owner SET DEFAULT 'nobody'",
+        "ALTER TABLE account ADD COLUMN n int DEFAULT 3; ALTER TABLE account ADD CHECK (n > 0); ALTER"
+        " TABLE account ALTER owner SET DEFAULT 'nobody'",
     ),
     "an heir set free": (
         "CREATE TABLE one (id int); CREATE TABLE two (id int)",
@@ -334,7 +398,8 @@ ON_MORE = {
     ),
     "a publication": (
         "",
-        "CREATE PUBLICATION p FOR TABLE account (id, owner) WHERE (balance > 5), entry WITH (publish = 'insert, update')",
+        "CREATE PUBLICATION p FOR TABLE account (id, owner) WHERE (balance > 5), entry WITH (publish"
+        " = 'insert, update')",
     ),
     "a publication's tables": (
         "CREATE PUBLICATION p FOR TABLE account; COMMENT ON PUBLICATION p IS 'p'",
@@ -342,7 +407,8 @@ ON_MORE = {
     ),
     "a publication of schemas": (
         "",
-        "CREATE PUBLICATION p FOR TABLES IN SCHEMA public; CREATE PUBLICATION e; CREATE PUBLICATION everything FOR ALL TABLES",
+        "CREATE PUBLICATION p FOR TABLES IN SCHEMA public; CREATE PUBLICATION e; CREATE PUBLICATION"
+        " everything FOR ALL TABLES",
     ),
     "statistics' target": (
         "CREATE STATISTICS st ON owner, balance FROM account; COMMENT ON STATISTICS st IS 's'",
@@ -350,13 +416,14 @@ ON_MORE = {
     ),
     "statistics' kinds": (
         "CREATE STATISTICS st ON owner, balance FROM account; COMMENT ON STATISTICS st IS 's'",
-        "DROP STATISTICS st; CREATE STATISTICS st (mcv) ON owner, (balance * 2) FROM account; COMMENT ON STATISTICS st IS 's'",
+        "DROP STATISTICS st; CREATE STATISTICS st (mcv) ON owner, (balance * 2) FROM account; COMMENT"
+        " ON STATISTICS st IS 's'",
     ),
     "an event trigger": (
         "",
-        "CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;"
-        " CREATE EVENT TRIGGER w ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'DROP TABLE') EXECUTE FUNCTION watch();"
-        " ALTER EVENT TRIGGER w DISABLE; COMMENT ON EVENT TRIGGER w IS 'w'",
+        "CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$; CREATE"
+        " EVENT TRIGGER w ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'DROP TABLE') EXECUTE"
+        " FUNCTION watch(); ALTER EVENT TRIGGER w DISABLE; COMMENT ON EVENT TRIGGER w IS 'w'",
     ),
     "an extension's schema": (
         "CREATE SCHEMA ext; CREATE EXTENSION citext",
@@ -369,9 +436,9 @@ ON_MORE = {
     "text search": (
         "",
         "CREATE TEXT SEARCH DICTIONARY plain (TEMPLATE = pg_catalog.simple, STOPWORDS = english);"
-        " CREATE TEXT SEARCH CONFIGURATION ours (COPY = pg_catalog.english);"
-        " ALTER TEXT SEARCH CONFIGURATION ours ALTER MAPPING FOR asciiword, word WITH plain, english_stem;"
-        " CREATE INDEX found ON account USING gin (to_tsvector('ours', owner))",
+        " CREATE TEXT SEARCH CONFIGURATION ours (COPY = pg_catalog.english); ALTER TEXT SEARCH"
+        " CONFIGURATION ours ALTER MAPPING FOR asciiword, word WITH plain, english_stem; CREATE INDEX"
+        " found ON account USING gin (to_tsvector('ours', owner))",
     ),
     "replica identity": (
         "",
@@ -386,16 +453,18 @@ ON_MORE = {
         "CREATE UNIQUE INDEX one ON account (owner); ALTER TABLE account REPLICA IDENTITY USING INDEX one",
     ),
     "a key made valid": (
-        "ALTER TABLE entry ADD CONSTRAINT k FOREIGN KEY (amount) REFERENCES account NOT VALID;"
-        " ALTER TABLE entry ADD CONSTRAINT c CHECK (amount > 0) NOT VALID; COMMENT ON CONSTRAINT c ON entry IS 'c'",
+        "ALTER TABLE entry ADD CONSTRAINT k FOREIGN KEY (amount) REFERENCES account NOT VALID; ALTER"
+        " TABLE entry ADD CONSTRAINT c CHECK (amount > 0) NOT VALID; COMMENT ON CONSTRAINT c ON entry"
+        " IS 'c'",
         "ALTER TABLE entry VALIDATE CONSTRAINT k; ALTER TABLE entry VALIDATE CONSTRAINT c",
     ),
     "a primary key and those who point to it": (
         "COMMENT ON CONSTRAINT entry_account_fkey ON entry IS 'k'; COMMENT ON INDEX account_pkey IS 'pk'",
-        "ALTER TABLE entry DROP CONSTRAINT entry_account_fkey; ALTER TABLE account DROP CONSTRAINT account_pkey;"
-        " ALTER TABLE account ADD CONSTRAINT account_pkey PRIMARY KEY (id) INCLUDE (owner);"
-        " ALTER TABLE entry ADD CONSTRAINT entry_account_fkey FOREIGN KEY (account) REFERENCES account;"
-        " COMMENT ON CONSTRAINT entry_account_fkey ON entry IS 'k'; COMMENT ON INDEX account_pkey IS 'pk'",
+        "ALTER TABLE entry DROP CONSTRAINT entry_account_fkey; ALTER TABLE account DROP CONSTRAINT"
+        " account_pkey; ALTER TABLE account ADD CONSTRAINT account_pkey PRIMARY KEY (id) INCLUDE"
+        " (owner); ALTER TABLE entry ADD CONSTRAINT entry_account_fkey FOREIGN KEY (account)"
+        " REFERENCES account; COMMENT ON CONSTRAINT entry_account_fkey ON entry IS 'k'; COMMENT ON"
+        " INDEX account_pkey IS 'pk'",
     ),
     "a clustered index": (
         "CREATE INDEX whole ON entry (amount)",
@@ -403,13 +472,13 @@ ON_MORE = {
     ),
     "a collation": (
         "",
-        "CREATE COLLATION loose (PROVIDER = libc, LOCALE = 'C');"
-        " ALTER TABLE account ADD COLUMN l text COLLATE loose",
+        "CREATE COLLATION loose (PROVIDER = libc, LOCALE = 'C'); ALTER TABLE account ADD COLUMN l"
+        " text COLLATE loose",
     ),
     "a cast": (
         "CREATE TYPE pair AS (a int)",
-        "CREATE FUNCTION pair(n int) RETURNS pair LANGUAGE sql AS 'SELECT ROW(n)::pair';"
-        " CREATE CAST (int AS pair) WITH FUNCTION pair(int) AS ASSIGNMENT; COMMENT ON CAST (int AS pair) IS 'c'",
+        "CREATE FUNCTION pair(n int) RETURNS pair LANGUAGE sql AS 'SELECT ROW(n)::pair'; CREATE CAST"
+        " (int AS pair) WITH FUNCTION pair(int) AS ASSIGNMENT; COMMENT ON CAST (int AS pair) IS 'c'",
     ),
     "an operator": (
         "CREATE FUNCTION near(a int, b int) RETURNS bool LANGUAGE sql AS 'SELECT abs(a - b) < 5'",
@@ -425,23 +494,334 @@ ON_MORE = {
     ),
     "a function of SQL's own body": (
         "CREATE FUNCTION poor() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM entry WHERE amount < 5; END",
-        "DROP FUNCTION poor; ALTER TABLE entry ALTER amount TYPE bigint;"
-        " CREATE FUNCTION poor() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM entry WHERE amount < 5; END",
+        "DROP FUNCTION poor; ALTER TABLE entry ALTER amount TYPE bigint; CREATE FUNCTION poor()"
+        " RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM entry WHERE amount < 5; END",
     ),
-    "a logged table": ("CREATE UNLOGGED TABLE fast (id int)", "ALTER TABLE fast SET LOGGED"),
+    "a logged table": (
+        "CREATE UNLOGGED TABLE fast (id int)",
+        "ALTER TABLE fast SET LOGGED",
+    ),
     "an enum's type and those who use it": (
         "",
         "DROP FUNCTION IF EXISTS x; ALTER TABLE account DROP COLUMN mood; DROP TYPE mood",
     ),
     "a schema and all in it": (
-        "CREATE SCHEMA audit; CREATE TYPE audit.k AS ENUM ('a'); CREATE TABLE audit.log (id int, k audit.k DEFAULT 'a');"
-        " CREATE FUNCTION audit.f(k audit.k) RETURNS SETOF audit.log LANGUAGE sql AS 'SELECT * FROM audit.log';"
-        " CREATE VIEW audit.v AS SELECT * FROM audit.f('a')",
+        "CREATE SCHEMA audit; CREATE TYPE audit.k AS ENUM ('a'); CREATE TABLE audit.log (id int, k"
+        " audit.k DEFAULT 'a'); CREATE FUNCTION audit.f(k audit.k) RETURNS SETOF audit.log LANGUAGE"
+        " sql AS 'SELECT * FROM audit.log'; CREATE VIEW audit.v AS SELECT * FROM audit.f('a')",
         "DROP SCHEMA audit CASCADE",
+    ),
+    "an enum's label that nothing uses": (
+        "CREATE TYPE k AS ENUM ('a','b')",
+        "DROP TYPE k; CREATE TYPE k AS ENUM ('a')",
+    ),
+    "a table's name": (
+        "",
+        "ALTER TABLE entry RENAME TO item",
+    ),
+    "a column's name": (
+        "",
+        "ALTER TABLE account RENAME owner TO who",
+    ),
+    "an index's name": (
+        "",
+        "ALTER INDEX entry_amount RENAME TO e2",
+    ),
+    "a constraint's name": (
+        "",
+        "ALTER TABLE entry RENAME CONSTRAINT entry_account_fkey TO fk",
+    ),
+    "a table's schema": (
+        "CREATE SCHEMA x",
+        "ALTER TABLE entry SET SCHEMA x",
+    ),
+    "a key of two columns": (
+        "",
+        "CREATE TABLE p (a int, b int, PRIMARY KEY (a,b)); CREATE TABLE c (a int, b int, FOREIGN KEY"
+        " (a,b) REFERENCES p)",
+    ),
+    "a key to a unique index": (
+        "CREATE UNIQUE INDEX u ON account(owner)",
+        "CREATE TABLE c (o text REFERENCES account(owner))",
+    ),
+    "a view that is grouped by a key that goes": (
+        "CREATE VIEW g AS SELECT id, owner FROM account GROUP BY id",
+        "ALTER TABLE entry DROP CONSTRAINT entry_account_fkey; DROP VIEW g; ALTER TABLE account DROP"
+        " CONSTRAINT account_pkey",
+    ),
+    "a view that is grouped by a key that changes": (
+        "CREATE VIEW g AS SELECT id, owner FROM account GROUP BY id",
+        "DROP VIEW g; ALTER TABLE entry DROP CONSTRAINT entry_account_fkey; ALTER TABLE account DROP"
+        " CONSTRAINT account_pkey; ALTER TABLE account ADD CONSTRAINT account_pkey PRIMARY KEY(id)"
+        " INCLUDE (owner); ALTER TABLE entry ADD CONSTRAINT entry_account_fkey FOREIGN KEY (account)"
+        " REFERENCES account;CREATE VIEW g AS SELECT id, owner FROM account GROUP BY id",
+    ),
+    "a partitioned table's foreign key": (
+        "CREATE TABLE log (id int, a int) PARTITION BY RANGE (id); CREATE TABLE log_1 PARTITION OF"
+        " log FOR VALUES FROM (0) TO (10)",
+        "ALTER TABLE log ADD FOREIGN KEY (a) REFERENCES account",
+    ),
+    "a foreign key to a partitioned table": (
+        "",
+        "CREATE TABLE log (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE log_1 PARTITION"
+        " OF log FOR VALUES FROM (0) TO (10); CREATE TABLE r (id int REFERENCES log)",
+    ),
+    "a partition with a foreign key set free": (
+        "CREATE TABLE log (id int, a int REFERENCES account) PARTITION BY RANGE (id); CREATE TABLE"
+        " log_1 PARTITION OF log FOR VALUES FROM (0) TO (10)",
+        "ALTER TABLE log DETACH PARTITION log_1",
+    ),
+    "a partitioned table's column that goes": (
+        "CREATE TABLE log (id int, a int, b text CHECK (b<>'')) PARTITION BY RANGE (id); CREATE INDEX"
+        " li ON log(b); CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (0) TO (10)",
+        "ALTER TABLE log DROP COLUMN b; ALTER TABLE log ALTER a TYPE bigint",
+    ),
+    "what is a partition's own": (
+        "CREATE TABLE log (id int, a int) PARTITION BY RANGE (id); CREATE TABLE log_1 PARTITION OF"
+        " log FOR VALUES FROM (0) TO (10)",
+        "CREATE INDEX own ON log_1(a); ALTER TABLE log_1 ALTER a SET DEFAULT 4; ALTER TABLE log_1 SET"
+        " (fillfactor=50)",
+    ),
+    "a partition that goes": (
+        "CREATE TABLE log (id int PRIMARY KEY, a int) PARTITION BY RANGE (id); CREATE INDEX li ON"
+        " log(a); CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (0) TO (10)",
+        "DROP TABLE log_1",
+    ),
+    "a constraint trigger": (
+        "",
+        "CREATE CONSTRAINT TRIGGER ct AFTER INSERT ON account DEFERRABLE INITIALLY DEFERRED FOR EACH"
+        " ROW EXECUTE FUNCTION touch()",
+    ),
+    "a trigger on a column of another type": (
+        "CREATE TRIGGER tc BEFORE UPDATE OF owner ON account FOR EACH ROW WHEN (old.owner <>"
+        " new.owner) EXECUTE FUNCTION touch()",
+        "DROP TRIGGER tc ON account; DROP VIEW rich CASCADE; ALTER TABLE account ALTER owner TYPE"
+        " varchar(9); CREATE TRIGGER tc BEFORE UPDATE OF owner ON account FOR EACH ROW WHEN"
+        " (old.owner <> new.owner) EXECUTE FUNCTION touch()",
+    ),
+    "a domain of another type": (
+        "CREATE DOMAIN d AS int CHECK (VALUE>0); COMMENT ON DOMAIN d IS 'x'",
+        "DROP DOMAIN d; CREATE DOMAIN d AS bigint CHECK (VALUE>0); COMMENT ON DOMAIN d IS 'x'",
+    ),
+    "a range type in use": (
+        "CREATE FUNCTION rt(float8) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE TYPE fr AS RANGE (SUBTYPE=float8); CREATE TABLE rr (r fr)",
+    ),
+    "a materialized view's query": (
+        "CREATE MATERIALIZED VIEW m AS SELECT id, owner FROM account; CREATE UNIQUE INDEX mu ON"
+        " m(id); COMMENT ON COLUMN m.id IS 'c'; ALTER MATERIALIZED VIEW m SET (fillfactor=50); ALTER"
+        " TABLE m ALTER owner SET STATISTICS 50",
+        "DROP MATERIALIZED VIEW m; CREATE MATERIALIZED VIEW m AS SELECT id, owner, balance FROM account",
+    ),
+    "a view's options": (
+        "CREATE VIEW sb AS SELECT id FROM account",
+        "ALTER VIEW sb SET (security_barrier=true)",
+    ),
+    "a view's check option": (
+        "CREATE VIEW sb AS SELECT id FROM account WHERE id>1",
+        "CREATE OR REPLACE VIEW sb AS SELECT id FROM account WHERE id>1 WITH CASCADED CHECK OPTION",
+    ),
+    "a recursive view": (
+        "",
+        "CREATE RECURSIVE VIEW n(x) AS SELECT 1 UNION ALL SELECT x+1 FROM n WHERE x<5",
+    ),
+    "a rule of two statements": (
+        "",
+        "CREATE RULE also AS ON INSERT TO entry DO ALSO (INSERT INTO account(owner) VALUES ('a');"
+        " UPDATE account SET owner='b')",
+    ),
+    "comments on many kinds": (
+        "COMMENT ON COLUMN entry.amount IS 'a'",
+        "COMMENT ON COLUMN entry.amount IS NULL; COMMENT ON SCHEMA public IS 'mine'; COMMENT ON TYPE"
+        " mood IS 'm'; COMMENT ON CONSTRAINT entry_pkey ON entry IS 'p'; COMMENT ON FUNCTION"
+        " twice(int) IS 'f'; COMMENT ON INDEX entry_pkey IS 'ip'",
+    ),
+    "a column's collation": (
+        "",
+        'DROP VIEW rich CASCADE; ALTER TABLE account ALTER owner TYPE text COLLATE "C"',
+    ),
+    "a table like another": (
+        "",
+        "CREATE TABLE copy (LIKE account INCLUDING ALL)",
+    ),
+    "a parameter's default": (
+        "CREATE FUNCTION f(a int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT a'",
+        "CREATE OR REPLACE FUNCTION f(a int DEFAULT 2) RETURNS int LANGUAGE sql AS 'SELECT a'",
+    ),
+    "a function of a table's rows": (
+        "CREATE FUNCTION f() RETURNS SETOF entry LANGUAGE sql AS 'SELECT * FROM entry'",
+        "ALTER TABLE entry ADD COLUMN z int",
+    ),
+    "a function's properties": (
+        "",
+        "ALTER FUNCTION twice(int) SECURITY DEFINER; ALTER FUNCTION twice(int) SET"
+        " search_path=public; ALTER FUNCTION twice(int) IMMUTABLE PARALLEL SAFE COST 5",
+    ),
+    "one of two functions of a name": (
+        "CREATE FUNCTION twice(n text) RETURNS text LANGUAGE sql AS 'SELECT n'; CREATE VIEW tv AS"
+        " SELECT twice(1) a, twice('x'::text) b",
+        "DROP VIEW tv; DROP FUNCTION twice(text); CREATE VIEW tv AS SELECT twice(1) a",
+    ),
+    "an index on a function": (
+        "CREATE FUNCTION im(t text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT t'; CREATE INDEX"
+        " fi ON account(im(owner))",
+        "DROP INDEX fi; DROP FUNCTION im; CREATE FUNCTION im(x text) RETURNS text IMMUTABLE LANGUAGE"
+        " sql AS 'SELECT x'; CREATE INDEX fi ON account(im(owner))",
+    ),
+    "an heir of two": (
+        "",
+        "CREATE TABLE a1 (x int); CREATE TABLE b1 (y int); CREATE TABLE ab (z int) INHERITS (a1, b1)",
+    ),
+    "a key without overlaps": (
+        "CREATE EXTENSION btree_gist",
+        "CREATE TABLE booking (room int, during daterange, PRIMARY KEY (room, during WITHOUT OVERLAPS))",
+    ),
+    "a schema's owner and grants": (
+        "CREATE SCHEMA o",
+        "ALTER SCHEMA o OWNER TO pg_monitor; GRANT USAGE ON SCHEMA o TO pg_monitor, PUBLIC",
+    ),
+    "the owner of a table with a serial": (
+        "",
+        "ALTER TABLE account OWNER TO pg_monitor; GRANT USAGE ON SEQUENCE account_id_seq TO PUBLIC",
+    ),
+    "another's table with a serial": (
+        "",
+        "CREATE TABLE so (id serial); ALTER TABLE so OWNER TO pg_monitor; GRANT SELECT ON so TO PUBLIC",
+    ),
+    "another's table with an identity": (
+        "",
+        "CREATE TABLE so (id int GENERATED BY DEFAULT AS IDENTITY); ALTER TABLE so OWNER TO"
+        " pg_monitor; COMMENT ON SEQUENCE so_id_seq IS 'x'; GRANT SELECT ON SEQUENCE so_id_seq TO"
+        " PUBLIC",
+    ),
+    "a serial that becomes a bigserial": (
+        "",
+        "DROP VIEW rich CASCADE; ALTER TABLE account ALTER id TYPE bigint; ALTER SEQUENCE"
+        " account_id_seq AS bigint",
+    ),
+    "a table's first column": (
+        "CREATE TABLE e0 ()",
+        "ALTER TABLE e0 ADD x int",
+    ),
+    "a table without columns": (
+        "",
+        "CREATE TABLE e0 ()",
+    ),
+    "a deferrable key": (
+        "",
+        "ALTER TABLE entry ALTER CONSTRAINT entry_account_fkey DEFERRABLE INITIALLY DEFERRED",
+    ),
+    "constraints that are not enforced": (
+        "",
+        "ALTER TABLE entry ADD CONSTRAINT ne CHECK (amount>0) NOT ENFORCED; ALTER TABLE entry ADD"
+        " CONSTRAINT nf FOREIGN KEY (amount) REFERENCES account NOT ENFORCED",
+    ),
+    "a constraint's options": (
+        "",
+        "ALTER TABLE account ADD CONSTRAINT cu UNIQUE (owner) WITH (fillfactor=50)",
+    ),
+    "a deferrable constraint's options": (
+        "",
+        "ALTER TABLE account ADD CONSTRAINT cu UNIQUE (owner) WITH (fillfactor=50) DEFERRABLE",
+    ),
+    "a procedure's parameter names": (
+        "CREATE PROCEDURE pr(a int, INOUT b text) LANGUAGE sql AS 'SELECT b'; COMMENT ON PROCEDURE pr IS 'x'",
+        "DROP PROCEDURE pr; CREATE PROCEDURE pr(c int, INOUT b text) LANGUAGE sql AS 'SELECT b';"
+        " COMMENT ON PROCEDURE pr IS 'y'",
+    ),
+    "an ordered-set aggregate": (
+        "",
+        "CREATE AGGREGATE os(float8 ORDER BY anyelement) (SFUNC=ordered_set_transition,"
+        " STYPE=internal, FINALFUNC=percentile_disc_final, FINALFUNC_EXTRA)",
+    ),
+    "an aggregate of rows": (
+        "",
+        "CREATE AGGREGATE cnt(*) (SFUNC=int8inc, STYPE=bigint, INITCOND='0')",
+    ),
+    "an aggregate in a view": (
+        "CREATE AGGREGATE tot(int) (SFUNC=int4pl, STYPE=int); CREATE VIEW av AS SELECT tot(amount)"
+        " FROM entry",
+        "DROP VIEW av; DROP AGGREGATE tot(int)",
+    ),
+    "an array of an enum": (
+        "",
+        "ALTER TABLE entry ADD moods mood[] DEFAULT '{sad}'",
+    ),
+    "a composite type and its function": (
+        "CREATE TYPE ty AS (a int); CREATE FUNCTION fy(t ty) RETURNS ty LANGUAGE sql AS 'SELECT t'",
+        "DROP FUNCTION fy; DROP TYPE ty",
+    ),
+    "types made of types": (
+        "CREATE DOMAIN d1 AS int; CREATE DOMAIN d2 AS d1; CREATE TYPE c2 AS (x d2); CREATE TABLE t2 (v c2)",
+        "DROP TABLE t2; DROP TYPE c2; DROP DOMAIN d2; DROP DOMAIN d1",
+    ),
+    "objects whose names are in the wrong order": (
+        "",
+        "CREATE TABLE zz (id int PRIMARY KEY); CREATE TABLE aa (z int REFERENCES zz); CREATE VIEW a1"
+        " AS SELECT * FROM zz; CREATE VIEW a0 AS SELECT * FROM a1; CREATE FUNCTION a2() RETURNS SETOF"
+        " a0 LANGUAGE sql AS 'SELECT * FROM a0'; CREATE VIEW a3 AS SELECT * FROM a2()",
+    ),
+    "reserved words as names": (
+        "",
+        'CREATE TABLE "order" ("select" int, "user" text, "Group" int GENERATED ALWAYS AS IDENTITY);'
+        ' CREATE VIEW "View X" AS SELECT "select" AS "From", "Group" FROM "order"; CREATE INDEX "i x"'
+        ' ON "order"("user"); COMMENT ON COLUMN "order"."Group" IS \'g\'; CREATE SEQUENCE "S q" OWNED'
+        ' BY "order"."select"; CREATE TRIGGER "t r" BEFORE INSERT ON "order" FOR EACH ROW EXECUTE'
+        ' FUNCTION touch(); ALTER TABLE "order" DISABLE TRIGGER "t r"; GRANT SELECT ("Group") ON'
+        ' "order" TO PUBLIC',
+    ),
+    "a table that was published": (
+        "CREATE PUBLICATION pp FOR TABLE account, entry",
+        "DROP TABLE entry",
+    ),
+    "a policy and its function": (
+        "CREATE FUNCTION ok() RETURNS bool LANGUAGE sql AS 'SELECT true'; CREATE POLICY po ON account"
+        " USING (ok())",
+        "DROP POLICY po ON account; DROP FUNCTION ok()",
+    ),
+    "an event trigger and its function": (
+        "CREATE FUNCTION w() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; CREATE EVENT"
+        " TRIGGER et ON sql_drop EXECUTE FUNCTION w()",
+        "DROP EVENT TRIGGER et; DROP FUNCTION w(); CREATE FUNCTION w2() RETURNS event_trigger"
+        " LANGUAGE plpgsql AS 'BEGIN END'; CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE"
+        " FUNCTION w2()",
+    ),
+    "a schema that another depends on": (
+        "CREATE SCHEMA s2",
+        "CREATE TYPE s2.st AS ENUM('a','b'); CREATE TABLE s2.t(id bigserial PRIMARY KEY, st s2.st NOT"
+        " NULL DEFAULT 'a', acc int REFERENCES public.account ON DELETE SET NULL, at timestamptz"
+        " DEFAULT now(), EXCLUDE USING gist (tstzrange(at, NULL) WITH &&)); CREATE INDEX ON s2.t"
+        " (acc) WHERE st='b'; CREATE VIEW s2.v AS SELECT t.id, a.owner FROM s2.t JOIN public.account"
+        " a ON a.id=t.acc; GRANT SELECT ON ALL TABLES IN SCHEMA s2 TO pg_monitor; ALTER TABLE"
+        " public.account ADD COLUMN last bigint REFERENCES s2.t",
+    ),
+    "statistics on a column that goes": (
+        "CREATE STATISTICS st ON owner, mood FROM account",
+        "ALTER TABLE account DROP COLUMN mood",
+    ),
+    "an index and a check on a column that goes": (
+        "CREATE INDEX im ON account(mood, owner); ALTER TABLE account ADD CHECK (mood <> 'sad' OR"
+        " owner > 'a')",
+        "ALTER TABLE account DROP COLUMN mood",
+    ),
+    "a primary key that goes": (
+        "CREATE TABLE pn (a int PRIMARY KEY)",
+        "ALTER TABLE pn DROP CONSTRAINT pn_pkey",
+    ),
+    "a primary key that goes with its NOT NULL": (
+        "CREATE TABLE pn (a int PRIMARY KEY)",
+        "ALTER TABLE pn DROP CONSTRAINT pn_pkey; ALTER TABLE pn ALTER a DROP NOT NULL",
     ),
 }
 # What must stand before, what is changed then, the object that is left, and a part of what is said of it.
 UNWRITTEN = {
+    "a serial that becomes an identity": (
+        "",
+        "ALTER TABLE account ALTER id DROP DEFAULT; DROP SEQUENCE account_id_seq;"
+        " ALTER TABLE account ALTER id ADD GENERATED ALWAYS AS IDENTITY",
+        "sequence public.account_id_seq",
+        "setval by hand",
+    ),
     "a label's end": ("", "ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'", "enum public.mood", "RENAME VALUE"),
     "a label that is used at once": (
         "",
