@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -15,7 +16,7 @@ from faberdb.connection import Connection, connect
 from faberdb.databases import drop_database, ensure_database, fitting_name
 from faberdb.dsn import Dsn
 from faberdb.snapshot.programs import dump_schema, restore
-from faberdb.synthesis.writing import Synthesis
+from faberdb.synthesis.writing import Synthesis, synthesise
 
 _TIMEOUT_S = 600
 _SHOWN = 5
@@ -40,21 +41,52 @@ def prove(
     Raises:
         FaberError: the copy could not be made.
     """
-    copy = dsn.with_database(fitting_name(dsn.database, f"_proof_{secrets.token_hex(4)}"))
-    with tempfile.TemporaryDirectory(prefix="faber-db-") as folder:
+    with _beside(dsn) as copy, tempfile.TemporaryDirectory(prefix="faber-db-") as folder:
         archive = Path(folder) / "schema"
         dump_schema(dsn, archive, timeout_s=_TIMEOUT_S)
-        ensure_database(copy)
-        try:
-            with connect(copy, purpose="prove") as conn:
-                version = conn.info.server_version
-                if "schema public" not in start.objects:
-                    conn.execute("DROP SCHEMA IF EXISTS public")
-            restore(archive, copy, server_version=version, with_roles=True, timeout_s=_TIMEOUT_S)
-            with connect(copy, purpose="prove") as conn:
-                return _both_ways(conn, there, back, start, end, leave_out)
-        finally:
-            drop_database(copy)
+        with connect(copy, purpose="prove") as conn:
+            version = conn.info.server_version
+            if "schema public" not in start.objects:
+                conn.execute("DROP SCHEMA IF EXISTS public")
+        restore(archive, copy, server_version=version, with_roles=True, timeout_s=_TIMEOUT_S)
+        with connect(copy, purpose="prove") as conn:
+            return _both_ways(conn, there, back, start, end, leave_out)
+
+
+def prove_from_nothing(dsn: Dsn, *, way: Synthesis, start: Schema, end: Schema) -> tuple[str, ...]:
+    """Run one way in a new database beside a live one, where nothing leads back from the live schema to `start`.
+
+    Args:
+        dsn: the live database, for its server; not read.
+        way: from `start` to `end`.
+        start: written into the new database first.
+        end: the schema to arrive at.
+
+    Returns:
+        As `prove`.
+
+    Raises:
+        FaberError: the database could not be made.
+    """
+    with _beside(dsn) as copy, connect(copy, purpose="prove") as conn:
+        first = synthesise(read_schema(conn), start, login=dsn.user)
+        if first.unwritten:
+            return (
+                "The schema to begin with cannot be written.",
+                *(left.text for left in first.unwritten[:_SHOWN]),
+            )
+        return _run(conn, first, start, ()) or _run(conn, way, end, ())
+
+
+@contextmanager
+def _beside(dsn: Dsn) -> Iterator[Dsn]:
+    """An empty database on the same server, for as long as it is looked at."""
+    copy = dsn.with_database(fitting_name(dsn.database, f"_proof_{secrets.token_hex(4)}"))
+    ensure_database(copy)
+    try:
+        yield copy
+    finally:
+        drop_database(copy)
 
 
 def _both_ways(
@@ -68,16 +100,20 @@ def _both_ways(
     copied = read_schema(conn, leave_out=leave_out)
     if copied.fingerprint != start.as_restored().fingerprint:
         return ("The copy of the live schema is not equal to it.", *_said(start.as_restored(), copied))
-    for way, wanted in ((there, end), (back, start)):
-        try:
-            with conn.transaction():
-                for statement in way.statements:
-                    conn.execute(statement.encode())
-        except psycopg.Error as error:
-            return (f"{str(error).strip().splitlines()[0]}: {' '.join(statement.split())[:200]}",)
-        found = read_schema(conn, leave_out=leave_out)
-        if found.fingerprint != wanted.as_restored().fingerprint:
-            return _said(wanted.as_restored(), found)
+    return _run(conn, there, end, leave_out) or _run(conn, back, start, leave_out)
+
+
+def _run(conn: Connection, way: Synthesis, wanted: Schema, leave_out: Collection[str]) -> tuple[str, ...]:
+    """What fails or differs from the schema that is wanted."""
+    try:
+        with conn.transaction():
+            for statement in way.statements:
+                conn.execute(statement.encode())
+    except psycopg.Error as error:
+        return (f"{str(error).strip().splitlines()[0]}: {' '.join(statement.split())[:200]}",)
+    found = read_schema(conn, leave_out=leave_out)
+    if found.fingerprint != wanted.as_restored().fingerprint:
+        return _said(wanted.as_restored(), found)
     return ()
 
 
