@@ -9,7 +9,8 @@ from typing import Final
 from faberdb.catalog.names import split_name
 from faberdb.synthesis.kind import Unwritten, World
 from faberdb.synthesis.parts import identity, kind
-from faberdb.synthesis.routines import aggregate, literal
+from faberdb.synthesis.quoting import literal
+from faberdb.synthesis.routines import aggregate
 
 _WORDS: Final = {
     "enum": "TYPE",

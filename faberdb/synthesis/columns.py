@@ -10,7 +10,7 @@ from typing import Final
 from faberdb.catalog.names import split_name
 from faberdb.synthesis.column_text import ColumnText, column_text
 from faberdb.synthesis.kind import Unwritten, World
-from faberdb.synthesis.sequences import options
+from faberdb.synthesis.sequences import going_on, options
 
 _NUMBER: Final = re.compile(r"numeric(?:\((\d+),(\d+)\))?")
 _LENGTH: Final = re.compile(r"(character varying|character|bit varying|bit)(?:\((\d+)\))?")
@@ -69,7 +69,12 @@ def change_column(world: World, who: str, before: str, after: str) -> tuple[str,
         return None
     sequence = world.after.sequence_of.get(f"column {who}")
     said = options(sequence, world.after.objects[sequence], f"{table}_{column}") if sequence else ""
-    return tuple(f"ALTER TABLE {table} ALTER COLUMN {column} {c}" for c in _changes(old, new, column, said))
+    changes = tuple(
+        f"ALTER TABLE {table} ALTER COLUMN {column} {c}" for c in _changes(old, new, column, said)
+    )
+    if sequence and not old.identity:
+        return (*changes, going_on(sequence, world.after.objects[sequence], who))
+    return changes
 
 
 def _changes(old: ColumnText, new: ColumnText, column: str, sequence: str) -> Iterator[str]:

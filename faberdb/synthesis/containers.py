@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from faberdb.synthesis.kind import World
-from faberdb.synthesis.routines import literal
+from faberdb.synthesis.quoting import literal
 
 
 def create_schema(_world: World, who: str, _text: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Final
 from faberdb.catalog.names import split_name
 from faberdb.synthesis.column_text import column_text
 from faberdb.synthesis.kind import Unwritten, World
-from faberdb.synthesis.routines import literal
+from faberdb.synthesis.quoting import literal
 
 _LABEL: Final = re.compile(r"E?'(?:[^']|'')*'")
 _RANGE: Final = re.compile(

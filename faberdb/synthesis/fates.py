@@ -88,6 +88,8 @@ def _holds(world: World, name: str) -> bool:
         table = world.before.subject(name)
         generated = " GENERATED ALWAYS AS (" in world.before.objects[name]
         return table.startswith(("table", "foreign")) and not generated
+    if kind(name) == "attribute":
+        return False  # where its type may be dropped, nothing is of that type
     return bool(how(kind(name)).holds)
 
 

@@ -50,6 +50,7 @@ KINDS_WRITTEN: Final[Mapping[str, Kind]] = MappingProxyType(
             create=datatypes.create_attribute,
             drop=datatypes.drop_attribute,
             change=datatypes.change_attribute,
+            holds="values",
             comes_along=True,
         ),
         "collation": Kind(create=datatypes.create_collation, drop=datatypes.drop_collation),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from faberdb.synthesis.kind import Unwritten, World
+from faberdb.synthesis.quoting import literal
 
 _AGGREGATE: Final = re.compile(
     r"\((?P<args>.*)\) RETURNS .*? STATE (?P<state>.*?)(?: MOVING STATE (?P<moving>.*?))?"
@@ -138,9 +139,3 @@ def create_operator(_world: World, who: str, text: str) -> Iterator[str]:
 def drop_operator(_world: World, who: str, _text: str) -> Iterator[str]:
     """DROP OPERATOR."""
     yield f"DROP OPERATOR {who}"
-
-
-def literal(text: str) -> str:
-    """A string as SQL writes it, whatever `standard_conforming_strings` is."""
-    escaped = text.replace("'", "''")
-    return f"E'{escaped.replace(chr(92), chr(92) * 2)}'" if "\\" in escaped else f"'{escaped}'"

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from faberdb.catalog.names import split_name
 from faberdb.synthesis.kind import Unwritten, World
+from faberdb.synthesis.quoting import literal
 
 _TEXT: Final = re.compile(
     r"(?P<unlogged>UNLOGGED )?(?P<type>\w+) (?P<options>START .*? CACHE \d+)(?P<cycle> CYCLE)?"
@@ -66,9 +68,22 @@ def _altered(who: str, old: dict[str, str | None], new: dict[str, str | None]) -
         yield f"ALTER SEQUENCE {who} AS {new['type']} {new['options']}{cycle}"
 
 
-def create_ownership(_world: World, subject: str, text: str) -> Iterator[str]:
-    """OWNED BY a column."""
+def create_ownership(world: World, subject: str, text: str) -> Iterator[str]:
+    """OWNED BY a column; a new sequence of a column that was there goes on behind its rows."""
     yield f"ALTER SEQUENCE {subject.removeprefix('sequence ')} OWNED BY {text}"
+    if subject not in world.before.objects and f"column {text}" in world.before.objects:
+        yield going_on(subject, world.after.objects[subject], text)
+
+
+def going_on(name: str, text: str, column: str) -> str:
+    """The call that puts a new sequence behind the values that a column holds already, if it holds any."""
+    table, part = split_name(column)
+    options = (_parsed(text)["options"] or "").split()
+    start, up = options[1], int(options[3]) > 0
+    furthest = f"{'max' if up else 'min'}({part})"
+    sequence = literal(name.removeprefix("sequence "))
+    ahead = ">=" if up else "<="
+    return f"SELECT setval({sequence}, {furthest}) FROM {table} HAVING {furthest} {ahead} {start}"  # noqa: S608 -- quoted names
 
 
 def drop_ownership(_world: World, subject: str, _text: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Final
 from faberdb.catalog.names import split_name
 from faberdb.synthesis.kind import Kind, Unwritten, World
 from faberdb.synthesis.parts import identity, kind
-from faberdb.synthesis.routines import literal
+from faberdb.synthesis.quoting import literal
 
 _EVENT: Final = re.compile(r"ON (?P<event>\w+)(?: WHEN TAG IN \((?P<tags>.*)\))? EXECUTE (?P<function>\S+)")
 _STATES: Final = {

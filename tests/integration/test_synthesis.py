@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
 
 from faberdb.catalog import Schema, describe, differences, read_schema
 from faberdb.connection import connect, run
 from faberdb.dsn import Dsn
-from faberdb.synthesis import Act, Step, Synthesis, prove, synthesise
+from faberdb.synthesis import Act, Step, Synthesis, prove, prove_from_nothing, read_places, synthesise
 
 BASE = """
 CREATE TYPE mood AS ENUM ('sad', 'it''s, fine');
@@ -972,6 +973,95 @@ def test_what_goes_with_its_rows_is_named(create_database: Callable[..., Dsn]) -
         "sequence public.s",
         "table public.todo",
     )
+
+
+def test_each_step_says_what_it_destroys(create_database: Callable[..., Dsn], base: str) -> None:
+    dsn = create_database("synthesis", template=base)
+    before = schema_after(dsn, "CREATE TYPE place AS (street text, number int)")
+    after = schema_after(
+        dsn,
+        "ALTER TYPE place DROP ATTRIBUTE number; ALTER TABLE entry ALTER account TYPE bigint;"
+        " DROP VIEW rich CASCADE; ALTER TABLE account ALTER balance TYPE numeric(10, 0); DROP TABLE entry",
+    )
+    way = synthesise(before, after)
+    assert {step.object: step.destroys for step in way.steps if step.destroys} == {
+        "attribute public.place.number": ("attribute public.place.number",),
+        "table public.entry": ("table public.entry",),
+        "column public.account.balance": (
+            "what values of column public.account.balance do not keep as numeric(10,0)",
+        ),
+    }
+    assert "-- loses table public.entry\nDROP TABLE public.entry;\n" in way.script
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        ("int", "bigint"),
+        ("varchar(5)", "varchar(9)"),
+        ("varchar(5)", "text"),
+        ("numeric(9,2)", "numeric(9,3)"),
+    ],
+)
+def test_a_wider_type_destroys_nothing(create_database: Callable[..., Dsn], narrow: str, wide: str) -> None:
+    dsn = create_database("synthesis")
+    before = schema_after(dsn, f"CREATE TABLE t (c {narrow})")
+    assert synthesise(before, schema_after(dsn, f"ALTER TABLE t ALTER c TYPE {wide}")).destroys == ()
+
+
+def test_a_text_that_is_too_long_is_not_cut(create_database: Callable[..., Dsn]) -> None:
+    dsn = create_database("synthesis")
+    short = schema_after(dsn, "CREATE TABLE t (c varchar(3))")
+    long = schema_after(dsn, "ALTER TABLE t ALTER c TYPE text; INSERT INTO t VALUES ('abcd')")
+    with pytest.raises(psycopg.errors.StringDataRightTruncation), connect(dsn, purpose="test") as conn:
+        conn.execute(synthesise(long, short).script.encode())
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        "ALTER TABLE entry ALTER id DROP IDENTITY",
+        "ALTER TABLE account ALTER id DROP DEFAULT; DROP SEQUENCE account_id_seq",
+    ],
+)
+def test_a_sequence_that_comes_back_goes_on_behind_the_rows(
+    create_database: Callable[..., Dsn], base: str, gone: str
+) -> None:
+    dsn = create_database("synthesis", template=base)
+    before = schema_after(dsn, "SELECT 1")
+    after = schema_after(dsn, gone)
+    with connect(dsn, purpose="test") as conn:
+        conn.execute("INSERT INTO account (id, owner) VALUES (7, 'a')")
+        conn.execute("INSERT INTO entry (id) OVERRIDING SYSTEM VALUE VALUES (7)")
+        conn.execute(synthesise(after, before, login=dsn.user).script.encode())
+        owner, number = conn.execute(
+            "WITH a AS (INSERT INTO account (owner) VALUES ('b') RETURNING id),"
+            " e AS (INSERT INTO entry DEFAULT VALUES RETURNING id) SELECT a.id, e.id FROM a, e"
+        ).fetchall()[0]
+    assert (owner if "account" in gone else number) == 8
+
+
+def test_without_a_way_back_one_way_is_proven_in_a_database_of_its_own(
+    create_database: Callable[..., Dsn], base: str
+) -> None:
+    dsn = create_database("synthesis", template=base)
+    before = schema_after(dsn, "SELECT 1")
+    after = schema_after(dsn, "ALTER TYPE mood ADD VALUE 'new'")
+    forth, back = synthesise(before, after, login=dsn.user), synthesise(after, before, login=dsn.user)
+    assert back.unwritten
+    assert prove_from_nothing(dsn, way=forth, start=before, end=after) == ()
+    nothing = Synthesis(steps=(), unwritten=())
+    assert prove_from_nothing(dsn, way=nothing, start=before, end=after) != ()
+
+
+def test_a_new_tables_columns_stand_in_their_order(create_database: Callable[..., Dsn]) -> None:
+    dsn = create_database("synthesis")
+    before = schema_after(dsn, "SELECT 1")
+    after = schema_after(dsn, "CREATE TABLE t (z int, a int, m int)")
+    with connect(dsn, purpose="test") as conn:
+        places = read_places(conn)
+    (statement,) = [s for s in synthesise(before, after, places=places).statements if "CREATE TABLE" in s]
+    assert statement == "CREATE TABLE public.t (\n    z integer,\n    a integer,\n    m integer\n)"
 
 
 def test_a_way_that_does_not_arrive_is_no_proof(create_database: Callable[..., Dsn]) -> None:
