@@ -77,7 +77,7 @@ KINDS_WRITTEN: Final[Mapping[str, Kind]] = MappingProxyType(
             create=tables.set_options, drop=tables.reset_options, change=tables.change_options
         ),
         "attachment of": Kind(create=tables.attach, drop=tables.detach),
-        "inheritance of": Kind(create=tables.inherit, drop=tables.disinherit),
+        "inheritance of": Kind(create=tables.inherit, drop=tables.disinherit, comes_along=True),
         "column": Kind(
             create=columns.create_column,
             drop=columns.drop_column,

@@ -11,7 +11,6 @@ from faberdb.synthesis.kinds import how
 from faberdb.synthesis.ordering import Act, Step, ordered, rank
 from faberdb.synthesis.partitions import follows_parent, parents_key
 from faberdb.synthesis.parts import identity, kind
-from faberdb.synthesis.references import Side
 
 
 class Stepping:
@@ -98,29 +97,22 @@ class Stepping:
         return made and how(kind(name)).comes_along
 
     def _edges(self) -> Iterator[tuple[Step, Step]]:
-        for name, step in self._drops.items():
-            for named in self._named(self._world.before, name):
-                yield from ((step, other) for other in self._at(named, self._drops))
-                if named in self._makes and self._fates.of[named] is Fate.CHANGED:
-                    yield step, self._makes[named]
-            if name in self._makes:
-                yield step, self._makes[name]
-        for name, step in self._makes.items():
-            for named in self._named(self._world.after, name):
-                yield from ((other, step) for other in self._at(named, self._makes))
-            if self._fates.of[name] is Fate.CHANGED:
-                for named in self._named(self._world.before, name):
+        before, after = self._world.before, self._world.after
+        for name, fate in self._fates.of.items():
+            # What goes or comes along with its subject has its subject's step.
+            for step in self._at(name, self._drops) if fate in {Fate.GONE, Fate.ANEW} else ():
+                for named in before.references(name):
                     yield from ((step, other) for other in self._at(named, self._drops))
+                    if self._fates.of.get(named) is Fate.CHANGED and named in self._makes:
+                        yield step, self._makes[named]
+            for step in self._at(name, self._makes) if fate is not Fate.GONE else ():
+                for named in after.references(name):
+                    yield from ((other, step) for other in self._at(named, self._makes))
+            if fate is Fate.CHANGED and name in self._makes:
+                for named in before.references(name):
+                    yield from ((self._makes[name], other) for other in self._at(named, self._drops))
+        yield from ((step, self._makes[name]) for name, step in self._drops.items() if name in self._makes)
         yield from self._partitions_first()
-
-    def _named(self, side: Side, name: str) -> Iterator[str]:
-        """What an object names, and what its columns do where they go and come with it."""
-        yield from side.references(name)
-        if kind(name) in {"table", "type"} and self._fates.of[name] is not Fate.CHANGED:
-            inside = side.columns if kind(name) == "table" else side.attributes
-            for column in inside[identity(name)]:
-                yield from (n for n in side.references(column) if n != name)
-            yield from (f"table {parent}" for parent in side.parents(identity(name)))
 
     def _at(self, name: str, steps: Mapping[str, Step]) -> Iterator[Step]:
         """The step of an object, or of the subject that it comes and goes with."""

@@ -98,11 +98,10 @@ def detach(_world: World, subject: str, text: str) -> Iterator[str]:
         yield f"ALTER TABLE {text.partition(' ')[0]} DETACH PARTITION {identity(subject)}"
 
 
-def inherit(world: World, subject: str, text: str) -> Iterator[str]:
+def inherit(_world: World, subject: str, text: str) -> Iterator[str]:
     """INHERIT of each parent, for a table that was there already."""
-    if subject in world.before.objects:
-        for parent in text.split(", "):
-            yield f"ALTER TABLE {identity(subject)} INHERIT {parent}"
+    for parent in text.split(", "):
+        yield f"ALTER TABLE {identity(subject)} INHERIT {parent}"
 
 
 def disinherit(_world: World, subject: str, text: str) -> Iterator[str]:
