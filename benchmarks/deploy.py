@@ -6,6 +6,7 @@ Starts a PostgreSQL of its own and ends it. See README.md in this folder for wha
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import statistics
@@ -22,7 +23,8 @@ from typing import Final
 import bare_loop
 import with_faberdb
 from dbmate_binary import TRACKING_TABLE, NoDbmate, dbmate_version, find_dbmate
-from synthetic import REVISIONS, write_revisions
+from planned import plan_locks
+from synthetic import real_history, synthetic_history, write_revisions
 
 from faberdb.catalog import read_schema
 from faberdb.connection import connect, run
@@ -33,6 +35,7 @@ HERE: Final = Path(__file__).resolve().parent
 INSTALLED: Final = HERE.parent / ".cache" / "benchmarks"
 OURS: Final = "faber-db"
 _RUN_TIMEOUT_S: Final = 300
+_SYNTHETIC: Final = 300
 _TRACKING: Final = ("_prisma_migrations", bare_loop.TRACKING_TABLE, TRACKING_TABLE)
 
 
@@ -49,25 +52,31 @@ def main() -> None:
     """Run the benchmark and print its two tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="measured rounds, after one that is not")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--migrations", type=Path, help="a real Prisma project's folder of migrations")
+    given = parser.parse_args()
+    rounds = given.rounds
+    history = list(real_history(given.migrations) if given.migrations else synthetic_history(_SYNTHETIC))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is ended then too
     with tempfile.TemporaryDirectory(prefix="faber-db-benchmark-") as temporary:
         folder = Path(temporary)
-        prisma, dbmate = write_revisions(folder / "revisions")
-        inside, whole = _in_process(prisma), _whole_processes(prisma, dbmate)
+        prisma, dbmate = write_revisions(folder / "revisions", history)
+        locks = plan_locks(prisma)
+        plan = folder / "plan.json"
+        plan.write_text(json.dumps(locks))
+        inside, whole = _in_process(prisma, locks), _whole_processes(prisma, dbmate, plan)
         with _server(folder / "server") as admin:
-            print(f"{_describe(admin)}; {REVISIONS} revisions; {rounds} rounds; {os.cpu_count()} cores")
-            measured = _measure(admin, {"in": inside, "whole": whole}, rounds)
+            print(f"{_describe(admin)}; {len(history)} revisions; {rounds} rounds; {os.cpu_count()} cores")
+            measured = _measure(admin, {"in": inside, "whole": whole}, rounds, len(history))
     _print_table("In process: connect, read the files, apply and record all of them", measured["in"])
     _print_table("Whole process: the same, with the program's start and end", measured["whole"])
 
 
-def _in_process(prisma: Path) -> list[Contender]:
+def _in_process(prisma: Path, locks: Mapping[str, Mapping[str, str]]) -> list[Contender]:
     return [
         Contender(
             name=OURS,
             tracking_table=_TRACKING[0],
-            deploy=lambda url: with_faberdb.deploy(url, prisma),
+            deploy=lambda url: with_faberdb.deploy(url, prisma, locks),
         ),
         Contender(
             name="bare psycopg loop",
@@ -77,9 +86,9 @@ def _in_process(prisma: Path) -> list[Contender]:
     ]
 
 
-def _whole_processes(prisma: Path, dbmate: Path) -> list[Contender]:
+def _whole_processes(prisma: Path, dbmate: Path, plan: Path) -> list[Contender]:
     contenders = [
-        _program(OURS, _TRACKING[0], sys.executable, "-m", "with_faberdb", str(prisma)),
+        _program(OURS, _TRACKING[0], sys.executable, "-m", "with_faberdb", str(prisma), str(plan)),
         _program("bare psycopg loop", _TRACKING[1], sys.executable, "-m", "bare_loop", str(prisma)),
     ]
     try:
@@ -131,7 +140,7 @@ def _describe(admin: Dsn) -> str:
 
 
 def _measure(
-    admin: Dsn, groups: Mapping[str, list[Contender]], rounds: int
+    admin: Dsn, groups: Mapping[str, list[Contender]], rounds: int, revisions: int
 ) -> dict[str, dict[str, list[float]]]:
     """Seconds by group and contender. Each round begins with another contender."""
     seconds = {group: {c.name: [] for c in contenders} for group, contenders in groups.items()}
@@ -140,7 +149,7 @@ def _measure(
         for group, contenders in groups.items():
             turn = number % len(contenders)
             for contender in contenders[turn:] + contenders[:turn]:
-                took, fingerprint = _run_once(admin, contender)
+                took, fingerprint = _run_once(admin, contender, revisions)
                 fingerprints.add(fingerprint)
                 if number:  # the first round warms the caches of everyone
                     seconds[group][contender.name].append(took)
@@ -149,7 +158,7 @@ def _measure(
     return seconds
 
 
-def _run_once(admin: Dsn, contender: Contender) -> tuple[float, str]:
+def _run_once(admin: Dsn, contender: Contender, revisions: int) -> tuple[float, str]:
     """Returns: seconds, and the fingerprint of the schema that came out."""
     name = "benchmark"
     with connect(admin, purpose="benchmark") as conn:
@@ -163,8 +172,8 @@ def _run_once(admin: Dsn, contender: Contender) -> tuple[float, str]:
     took = time.perf_counter() - began
     with connect(admin.with_database(name), purpose="benchmark") as conn:
         row = run(conn, "SELECT count(*) FROM {table}", table=contender.tracking_table).fetchone()
-        if row != (REVISIONS,):
-            sys.exit(f"{contender.name} recorded {row} of {REVISIONS} revisions.")
+        if row != (revisions,):
+            sys.exit(f"{contender.name} recorded {row} of {revisions} revisions.")
         return took, read_schema(conn, leave_out=_TRACKING).fingerprint
 
 

@@ -1,12 +1,12 @@
-"""Three hundred revisions of an imaginary project, always the same, in the two layouts that the contenders read."""
+"""Histories in the two layouts that the contenders read: of an imaginary project, always the same, or a real one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-REVISIONS: Final = 300
+from faberdb.statements import fits_one_transaction, parse_script
 
 _ALTERATIONS: Final = (
     'ALTER TABLE "{table}" ADD COLUMN "extra_{number}" TEXT;',
@@ -15,7 +15,19 @@ _ALTERATIONS: Final = (
 )
 
 
-def write_revisions(folder: Path) -> tuple[Path, Path]:
+def synthetic_history(revisions: int) -> Iterator[tuple[str, str]]:
+    """Names and scripts: each makes a table with a key and an index, all but the first alter an earlier one."""
+    for number in range(revisions):
+        yield f"{20260101000000 + number}_create_t{number:03}", _script(number)
+
+
+def real_history(migrations: Path) -> Iterator[tuple[str, str]]:
+    """Names and scripts of a Prisma project, from its folder of migrations."""
+    for file in sorted(migrations.glob("*/migration.sql")):
+        yield file.parent.name, file.read_text()
+
+
+def write_revisions(folder: Path, history: Iterable[tuple[str, str]]) -> tuple[Path, Path]:
     """Write all of them.
 
     Returns:
@@ -23,19 +35,15 @@ def write_revisions(folder: Path) -> tuple[Path, Path]:
     """
     prisma, dbmate = folder / "prisma", folder / "dbmate"
     dbmate.mkdir(parents=True)
-    for number, (name, script) in enumerate(_revisions()):
+    for number, (name, script) in enumerate(history):
         (prisma / name).mkdir(parents=True)
         (prisma / name / "migration.sql").write_text(script)
+        option = "" if fits_one_transaction(parse_script(script, source=name)) else " transaction:false"
         (dbmate / f"{20260101000000 + number}_{name[15:]}.sql").write_text(
-            f"-- migrate:up\n{script}-- migrate:down\n"
+            f"-- migrate:up{option}\n{script}\n-- migrate:down\n"
         )
     (prisma / "migration_lock.toml").write_text('provider = "postgresql"\n')
     return prisma, dbmate
-
-
-def _revisions() -> Iterator[tuple[str, str]]:
-    for number in range(REVISIONS):
-        yield f"{20260101000000 + number}_create_t{number:03}", _script(number)
 
 
 def _script(number: int) -> str:

@@ -19,6 +19,7 @@ from faberdb.release.record import Release, read_release
 from faberdb.report import listed
 
 _POLL_S = 0.25
+_DRAIN_S = 60  # Prefect looks for runs to cancel every few seconds
 _WAIT_BOUND_S = 6 * 3600  # a followed run that takes longer goes on without being watched
 
 Ask = Callable[[Release], dict[str, str] | None]
@@ -66,6 +67,26 @@ def follow(
             _answer(api, run, ledger, watch, ask)
         time.sleep(_POLL_S)
     raise Failed("The run is still going and is watched no longer.", next_step="faber-db status")
+
+
+def drain(api: PrefectApi, run: str, ledger: Ledger, *, quiet: bool = False) -> None:
+    """Cancel a run that is at work, and print what its steps still say until it has ended.
+
+    A run that waits for a person is left waiting: it waits without a process, and others may answer.
+    """
+    state = api.state(run)
+    if state.ended or state.waiting:
+        return
+    newest = ledger.entries(newest_first=True, limit=1)
+    seen = newest[0].seq if newest else 0
+    click.echo("Cancelling: the running statement ends now, and nothing is half done.", err=True)
+    api.cancel(run)
+    deadline = time.monotonic() + _DRAIN_S
+    while not api.state(run).ended and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    if not quiet:
+        for entry in ledger.entries(after=seen):
+            _print(entry)
 
 
 def _answer(api: PrefectApi, run: str, ledger: Ledger, watch: _Watch, ask: Ask) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli.following import Ask, ask_in_terminal, follow, raise_for
+from cli.following import Ask, ask_in_terminal, drain, follow, raise_for
 from cli.output import show, show_markdown
 from deployments.api import PrefectApi
 from deployments.stack import running_stack
@@ -53,7 +53,11 @@ def run_and_report(
     before = ledger.entries(newest_first=True, limit=1)
     after = before[0].seq if before else 0
     run = api.create_run(deployment, parameters)
-    state = follow(api, run, ledger, after=after, ask=ask, quiet=as_json)
+    try:
+        state = follow(api, run, ledger, after=after, ask=ask, quiet=as_json)
+    except KeyboardInterrupt:
+        drain(api, run, ledger, quiet=as_json)
+        raise
     closed = ledger.entries(after=after, kind=Kind.RELEASE_CLOSED)
     if closed:
         release = read_release(ledger, closed[-1].release)

@@ -18,7 +18,8 @@ from faberdb.errors import AuthenticationFailed, DatabaseMissing, FaberError, Re
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT_TIMEOUT_S = 10
-# A peer that vanished without a FIN is noticed within about a minute instead of two hours.
+# A peer that vanished without a FIN is noticed within about a minute instead of two hours: by us, and by the
+# server, where our session would keep its locks for as long.
 _KEEPALIVE = {
     "keepalives_idle": "20",
     "keepalives_interval": "10",
@@ -35,6 +36,7 @@ def connect(
     statement_timeout_s: float = 300,
     lock_timeout_s: float = 10,
     connect_timeout_s: int = CONNECT_TIMEOUT_S,
+    read_only: bool = False,
 ) -> Iterator[Connection]:
     """Open an autocommit connection with every wait bounded, and close it at the end.
 
@@ -45,6 +47,7 @@ def connect(
         statement_timeout_s: 0 means none, for the few statements with a bound of their own.
         lock_timeout_s: 0 means none.
         connect_timeout_s: seconds for each address that the host's name has.
+        read_only: let the server refuse whatever would write.
 
     Raises:
         AuthenticationFailed, DatabaseMissing, ServerUnreachable, Refused: why it could not be opened.
@@ -65,13 +68,17 @@ def connect(
     with conn:
         conn.execute(
             "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
-            " set_config('idle_in_transaction_session_timeout', '600000', false)",
+            " set_config('idle_in_transaction_session_timeout', '600000', false),"
+            " set_config('tcp_keepalives_idle', '20', false), set_config('tcp_keepalives_interval', '10', false),"
+            " set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '60000', false)",
             (str(int(statement_timeout_s * 1000)), str(int(lock_timeout_s * 1000))),
         )
         if conn.info.server_version >= 140000:
             # Without it the server finishes, and commits, what a killed client had sent.
             # And a server that ends idle sessions would end the one that holds the release lock.
             conn.execute("SET client_connection_check_interval = '1s'; SET idle_session_timeout = 0")
+        if read_only:
+            conn.execute("SET default_transaction_read_only = on")
         yield conn
 
 

@@ -26,14 +26,19 @@ _TEMPLATE_PATIENCE_S: Final = 20
 
 
 @contextmanager
-def maintenance(dsn: Dsn, *, purpose: str, statement_timeout_s: float = 300) -> Iterator[Connection]:
+def maintenance(
+    dsn: Dsn, *, purpose: str, statement_timeout_s: float = 300, read_only: bool = False
+) -> Iterator[Connection]:
     """A connection to the server's `postgres` database, else to `template1`; never to `dsn.database` itself.
 
     An application that lives in the database `postgres` is administered from `template1`: nobody can
     rename or drop the database they are connected to.
     """
     with contextlib.ExitStack() as stack:
-        yield _enter(stack, dsn, purpose, statement_timeout_s)
+        conn = _enter(stack, dsn, purpose, statement_timeout_s)
+        if read_only:
+            conn.execute("SET default_transaction_read_only = on")
+        yield conn
 
 
 def maintenance_dsn(dsn: Dsn) -> Dsn:
@@ -123,7 +128,7 @@ def cannot_restore_beside(dsn: Dsn) -> str:
 
     Asked while planning, so that it is not found out in the middle of an undo.
     """
-    with maintenance(dsn, purpose="look at privileges") as conn:
+    with maintenance(dsn, purpose="look at privileges", read_only=True) as conn:
         row = conn.execute(_PRIVILEGES, {"name": dsn.database}).fetchone()
         if row is None:
             return f"the server has no database {dsn.database!r}"

@@ -34,14 +34,14 @@ class Observation:
 
 
 def observe(dsn: Dsn, tool: MigrationTool, *, count: Collection[str] = ()) -> Observation:
-    """Read the database; writes nothing.
+    """Read the database; writes nothing, which the server enforces.
 
     Args:
         dsn: the environment's database.
         tool: whose tracking table is read.
         count: relations, as scripts name them, whose rows are counted exactly.
     """
-    with connect(dsn, purpose="plan") as conn:
+    with connect(dsn, purpose="plan", read_only=True) as conn:
         return Observation(
             tracked=tool.tracked(conn),
             schema=read_schema(conn, leave_out=tool.tracking_tables),

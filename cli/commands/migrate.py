@@ -12,7 +12,11 @@ from cli.person import person_typing
 
 @click.command("migrate")
 @environment_argument
-@click.option("--dry-run", is_flag=True, help="Show the plan; change nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show the plan, and prove that nothing was written.",
+)
 @click.option("--work-item", default="", metavar="FILE", help="The work item, relative to the project.")
 @click.option("--skip-backup", is_flag=True, help="Take no snapshot, where the policy allows that.")
 @click.option("--skip-health-check", is_flag=True, help="Look at no health, where the policy allows that.")
@@ -40,7 +44,7 @@ def command(
     refuse_skips(policy, environment, backup=skip_backup, health=skip_health_check)
     requester = person_typing(person)
     if dry_run:
-        show_plan(environment, work_item, requester, project_dir, as_json)
+        show_plan(environment, work_item, requester, project_dir, as_json, prove=True)
         return
     parameters = {
         "project": str(project.root),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from faberdb.grammar.parser import pb
+from faberdb.grammar.parser import is_keyword, pb
 
 T = TypeVar("T")
 _PLAIN_NAME: Final = re.compile(r"[a-z_][a-z0-9_$]*")
@@ -61,8 +62,10 @@ def dotted(names: Iterable[str]) -> str:
     return ".".join(_quoted(n) for n in names if n)
 
 
+@lru_cache(maxsize=4096)
 def _quoted(name: str) -> str:
-    return name if _PLAIN_NAME.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+    plain = _PLAIN_NAME.fullmatch(name) and not is_keyword(name)
+    return name if plain else '"' + name.replace('"', '""') + '"'
 
 
 def object_type(value: int) -> str:

@@ -33,6 +33,17 @@ def normalised(script: str) -> str:
         raise NotInGrammar(error.message, error.cursorpos) from None
 
 
+def is_keyword(word: str) -> bool:
+    """Whether a plain name has to be quoted, as PostgreSQL's own quote_ident has it."""
+    kinds = {token.keyword_kind for token in _package.scan(word).tokens}
+    return not kinds <= {pb.NO_KEYWORD, pb.UNRESERVED_KEYWORD}
+
+
+def written(tree: Any) -> str:
+    """A parse tree as SQL."""
+    return str(_package.deparse(tree))
+
+
 def parse(script: str) -> Any:
     """The parse tree: `stmts`, each with `stmt`, `stmt_location` and `stmt_len` in bytes of UTF-8.
 

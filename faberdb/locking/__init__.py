@@ -2,7 +2,7 @@
 
 from faberdb.locking.blockers import Blocker
 from faberdb.locking.contention import PASSING, contended
-from faberdb.locking.patience import patiently
+from faberdb.locking.patience import Patience
 from faberdb.locking.watch import Watch
 
-__all__ = ["PASSING", "Blocker", "Watch", "contended", "patiently"]
+__all__ = ["PASSING", "Blocker", "Patience", "Watch", "contended"]

@@ -88,6 +88,16 @@ SELECT DISTINCT ON (coalesce(l.pid, 0)) {columns}, w.name
  ORDER BY coalesce(l.pid, 0)""").format(columns=_COLUMNS)
 
 
+_ANYBODY: Final = """
+SELECT FROM pg_locks WHERE locktype = 'relation' AND granted AND relation >= 16384
+   AND pid IS DISTINCT FROM pg_backend_pid() LIMIT 1"""
+
+
+def alone(conn: Connection) -> bool:
+    """Whether nobody else holds a lock on any relation of the server's databases; asks for little."""
+    return not conn.execute(_ANYBODY, prepare=False).rowcount
+
+
 def blockers_of(conn: Connection, pid: int) -> tuple[Blocker, ...]:
     """Whoever a session waits for now: lock holders, and those before it in the queue.
 

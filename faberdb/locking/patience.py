@@ -11,6 +11,7 @@ import fnmatch
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import psycopg
@@ -19,7 +20,7 @@ from psycopg import sql
 from faberdb.budget import Budget
 from faberdb.connection import Connection
 from faberdb.errors import Contended
-from faberdb.locking.blockers import Blocker, holders, listed
+from faberdb.locking.blockers import Blocker, alone, holders, listed
 from faberdb.progress import Kept, Progress
 
 _LOOK_S: Final = 0.25
@@ -29,87 +30,76 @@ _LONGEST_PAUSE_S: Final = 10.0
 _DISPLACE_S: Final = 5.0  # longer than any server's deadlock_timeout that is worth waiting for
 
 
-def patiently(
-    attempt: Callable[[], None],
-    *,
-    conn: Connection,
-    wanted: Mapping[str, str],
-    schema: str,
-    budget: Budget,
-    progress: Progress,
-) -> None:
-    """Run something that needs locks, again when others were in its way, until its budget is spent.
+@dataclass(slots=True, kw_only=True)
+class Patience:
+    """What one session runs, again when others were in its way, until the budget of each piece is spent."""
 
-    Args:
-        attempt: does the work; after `Contended` nothing of it stays, or what stays is not done again.
-        conn: where the work is done; idle, in autocommit.
-        wanted: relations that it locks against others' reads or writes, and the mode.
-        schema: of relations without one.
-        budget: of the attempts together.
-        progress: is told who is in the way, each time.
+    conn: Connection  # idle, in autocommit
+    schema: str  # of relations without one
+    progress: Progress  # is told who is in the way, each time
+    _alone_until: float = field(default=0.0, init=False)
 
-    Raises:
-        Contended: others were in the way to the end; names them.
-    """
-    deadline = time.monotonic() + budget.patience_s
-    tries = 0
-    while True:
-        _wait_outside(conn, wanted, schema, budget, deadline, progress)
-        tries += 1
-        try:
-            attempt()
-        except Contended as busy:
-            progress(Kept(f"attempt {tries} of {budget.attempts} gave way: {busy.why}"))
-            pause = random.uniform(0.5, 1) * min(_FIRST_PAUSE_S * 2**tries, _LONGEST_PAUSE_S)  # noqa: S311
-            if tries >= budget.attempts or time.monotonic() + pause >= deadline:
-                raise _given_up(busy.why, f"{tries} attempts") from None
-            time.sleep(pause)
-        else:
+    def run(self, attempt: Callable[[], None], *, wanted: Mapping[str, str], budget: Budget) -> None:
+        """Run something that needs locks.
+
+        Args:
+            attempt: does the work; after `Contended` nothing of it stays, or what stays is not done again.
+            wanted: relations that it locks against others' reads or writes, and the mode.
+            budget: of the attempts together.
+
+        Raises:
+            Contended: others were in the way to the end; names them.
+        """
+        deadline = time.monotonic() + budget.patience_s
+        tries = 0
+        while True:
+            self._wait_outside(wanted, budget, deadline)
+            tries += 1
+            try:
+                attempt()
+            except Contended as busy:
+                self.progress(Kept(f"attempt {tries} of {budget.attempts} gave way: {busy.why}"))
+                pause = random.uniform(0.5, 1) * min(_FIRST_PAUSE_S * 2**tries, _LONGEST_PAUSE_S)  # noqa: S311
+                if tries >= budget.attempts or time.monotonic() + pause >= deadline:
+                    raise _given_up(busy.why, f"{tries} attempts") from None
+                time.sleep(pause)
+                self._alone_until = 0.0
+            else:
+                return
+
+    def _wait_outside(self, wanted: Mapping[str, str], budget: Budget, deadline: float) -> None:
+        """Come back when nobody has held what is wanted for longer than one wait would last."""
+        if not wanted or time.monotonic() < self._alone_until:
             return
-
-
-def _wait_outside(
-    conn: Connection,
-    wanted: Mapping[str, str],
-    schema: str,
-    budget: Budget,
-    deadline: float,
-    progress: Progress,
-) -> None:
-    """Come back when nobody has held what is wanted for longer than one wait would last."""
-    told, told_at = frozenset[int](), 0.0
-    while True:
-        found = holders(conn, wanted, schema=schema, older_than_s=budget.lock_timeout_s)
-        if not found:
+        if alone(self.conn):
+            # Whoever begins from now on is younger than one wait until that has passed.
+            self._alone_until = time.monotonic() + budget.lock_timeout_s
             return
-        now = time.monotonic()
-        pids = frozenset(b.pid for b in found)
-        if pids != told or now - told_at >= _TELL_S:
-            told, told_at = pids, now
-            progress(Kept(f"waits, outside the queue, for {listed(found)}"))
-        if now >= deadline:
-            raise _given_up(listed(found), f"{budget.patience_s:g} s")
-        if not _make_way(conn, found, wanted, schema, budget, progress):
-            time.sleep(min(_LOOK_S, max(deadline - now, 0)))
+        told, told_at = frozenset[int](), 0.0
+        while True:
+            found = holders(self.conn, wanted, schema=self.schema, older_than_s=budget.lock_timeout_s)
+            if not found:
+                return
+            now = time.monotonic()
+            pids = frozenset(b.pid for b in found)
+            if pids != told or now - told_at >= _TELL_S:
+                told, told_at = pids, now
+                self.progress(Kept(f"waits, outside the queue, for {listed(found)}"))
+            if now >= deadline:
+                raise _given_up(listed(found), f"{budget.patience_s:g} s")
+            if not self._make_way(found, wanted, budget):
+                time.sleep(min(_LOOK_S, max(deadline - now, 0)))
 
-
-def _make_way(
-    conn: Connection,
-    found: tuple[Blocker, ...],
-    wanted: Mapping[str, str],
-    schema: str,
-    budget: Budget,
-    progress: Progress,
-) -> bool:
-    """Whether something was done about one of them, so that another look is worth it at once."""
-    for blocker in found:
-        named = any(fnmatch.fnmatchcase(blocker.application, name) for name in budget.end_idle)
-        if named and blocker.idle_s >= budget.idle_s and _end_idle(conn, blocker, budget):
-            progress(Kept(f"ended {blocker.text}, as the configuration says"))
-            return True
-    if all(b.yields for b in found):
-        return _displace(conn, {b.relation for b in found} & set(wanted), schema, progress)
-    return False
+    def _make_way(self, found: tuple[Blocker, ...], wanted: Mapping[str, str], budget: Budget) -> bool:
+        """Whether something was done about one of them, so that another look is worth it at once."""
+        for blocker in found:
+            named = any(fnmatch.fnmatchcase(blocker.application, name) for name in budget.end_idle)
+            if named and blocker.idle_s >= budget.idle_s and _end_idle(self.conn, blocker, budget):
+                self.progress(Kept(f"ended {blocker.text}, as the configuration says"))
+                return True
+        if all(b.yields for b in found):
+            return _displace(self.conn, {b.relation for b in found} & set(wanted), self.schema, self.progress)
+        return False
 
 
 def _end_idle(conn: Connection, blocker: Blocker, budget: Budget) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from faberdb.connection import connect, flushed_together
 from faberdb.errors import PlanStale, Refused, SnapshotUnusable, VerificationFailed
@@ -12,21 +13,20 @@ from faberdb.history import read_history
 from faberdb.ledger import Kind
 from faberdb.ledger.schemas import has_schema
 from faberdb.plan import Plan, StepKind
-from faberdb.progress import Progress
+from faberdb.progress import Kept, Progress
 from faberdb.release.journal import Journal
+from faberdb.release.leftovers import APPLYING, hold_tool
 from faberdb.release.lock import require_lock
 from faberdb.release.opening import plan_target
 from faberdb.release.permission import require_permission
 from faberdb.release.record import Outcome, Release
 from faberdb.release.rehearsal import find_evidence
-from faberdb.release.stepping import run_step
+from faberdb.release.stepping import Stepping
 from faberdb.revision import Standing
 from faberdb.snapshot.request import SnapshotRequest
 from faberdb.snapshot.store import snapshot_id_of_release
 from faberdb.snapshot.take import take_snapshot
 from faberdb.target import Target
-
-TOOL_LOCK_WAIT_S: Final = 15
 
 
 def journal_of(target: Target, release: Release) -> Journal:
@@ -165,22 +165,39 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
 
     def apply(progress: Progress) -> Mapping[str, Any]:
         on_disk = {r.name: r for r in target.tool.revisions()}
-        with connect(target.dsn, purpose=f"apply {release.id}") as conn:
+        with connect(target.dsn, purpose=f"{APPLYING} {release.id}") as conn:
             target.tool.ensure_tracking(conn)
-            with target.tool.hold_lock(conn, timeout_s=TOOL_LOCK_WAIT_S), flushed_together(conn):
+            with hold_tool(target, conn, release.id, progress), flushed_together(conn):
                 applied = {t.name for t in target.tool.tracked(conn) if t.standing is Standing.APPLIED}
                 begun = not applied.isdisjoint(s.revision for s in release.plan.steps)
                 if not begun:
                     _require_fresh_snapshot(target, release)
+                steps = Stepping(
+                    target=target, conn=conn, plan=release.plan, on_disk=on_disk, progress=progress
+                )
                 for step in release.plan.steps:
                     if step.revision in applied or (begun and step.kind is StepKind.REVERT):
                         continue
                     progress(f"applying {step.revision}")
-                    run_step(target, conn, release.plan, step, on_disk, progress)
+                    with _said_if_interrupted(step.revision, progress):
+                        steps.run(step)
                     progress(f"applied {step.revision}")
         return {"revisions": [s.revision for s in release.plan.steps]}
 
     return journal_of(target, release).ensure("apply", apply)
+
+
+@contextmanager
+def _said_if_interrupted(revision: str, progress: Progress) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        progress(
+            Kept(f"the statement of {revision} that was running was cancelled; what came before it stays")
+        )
+        raise
 
 
 def stale_snapshot(target: Target, release: Release) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -79,6 +80,12 @@ class Journal:
             raise failure from error
         except FaberError as error:
             self._fail(step, error)
+            raise
+        except Exception:
+            raise
+        except BaseException:  # Ctrl-C, or an engine's own for a run that is cancelled
+            with suppress(psycopg.Error):
+                self._note(step, Kept("interrupted; the same command goes on from here"))
             raise
         self._write(Kind.STEP_DONE, step, outcome=outcome)
         self._tell(step, Stage.DONE)

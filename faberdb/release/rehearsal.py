@@ -23,7 +23,7 @@ from faberdb.ledger import Kind
 from faberdb.ledger.schemas import keep_schema
 from faberdb.plan import Plan, plan_to_json
 from faberdb.progress import Progress
-from faberdb.release.stepping import run_step
+from faberdb.release.stepping import Stepping
 from faberdb.snapshot.restore import restore_beside
 from faberdb.target import Target
 
@@ -87,10 +87,11 @@ def _run(
         with connect(copy, purpose="rehearse") as conn, flushed_together(conn):
             target.tool.ensure_tracking(conn)
             keep_schema(target.ledger, read_schema(conn, leave_out=target.tool.tracking_tables))
+            steps = Stepping(target=target, conn=conn, plan=plan, on_disk=on_disk, progress=progress)
             for step in plan.steps:
                 progress(f"rehearsing {step.revision}")
                 began = time.monotonic()
-                run_step(target, conn, plan, step, on_disk, progress)
+                steps.run(step)
                 timings.append((step.revision, round(time.monotonic() - began, 3)))
             after = read_schema(conn, leave_out=target.tool.tracking_tables)
             keep_schema(target.ledger, after)

@@ -10,7 +10,8 @@ from faberdb.errors import CompensationFailed, Refused
 from faberdb.ledger import Kind
 from faberdb.plan import UndoWay
 from faberdb.progress import Progress
-from faberdb.release.execution import TOOL_LOCK_WAIT_S, journal_of, stale_snapshot
+from faberdb.release.execution import journal_of, stale_snapshot
+from faberdb.release.leftovers import UNDOING, hold_tool
 from faberdb.release.permission import require_rollback_permission
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.revision import Standing
@@ -128,9 +129,9 @@ def choose_way(target: Target, release: Release) -> UndoWay:
     def look(progress: Progress) -> Mapping[str, Any]:
         planned = {s.revision for s in release.plan.steps}
         with (
-            connect(target.dsn, purpose=f"undo {release.id}") as conn,
+            connect(target.dsn, purpose=f"{UNDOING} {release.id}") as conn,
             # Another session in the middle of a revision would be judged as nothing done, and then commit.
-            target.tool.hold_lock(conn, timeout_s=TOOL_LOCK_WAIT_S),
+            hold_tool(target, conn, release.id, progress),
         ):
             tracked = target.tool.tracked(conn)
         effects = [t.name for t in tracked if t.name in planned and t.standing is Standing.APPLIED]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from faberdb.catalog import read_schema
 from faberdb.connection import Connection
 from faberdb.errors import PlanStale, RevisionFailed
 from faberdb.grammar.locks import strongest
-from faberdb.locking import PASSING, Watch, contended, patiently
-from faberdb.plan import Plan, Step, StepKind
+from faberdb.locking import PASSING, Patience, Watch, contended
+from faberdb.plan import Plan, PlannedStatement, Step, StepKind
 from faberdb.progress import Progress
 from faberdb.revision import Revision
 from faberdb.server_errors import explain, lost
 from faberdb.settlement import named_reversal
+from faberdb.statements import Statement
 from faberdb.target import Target
 from faberdb.tools import session_settings
 from faberdb.tools.simple_query import StatementFailed, send_script
@@ -23,40 +26,42 @@ from faberdb.tools.simple_query import StatementFailed, send_script
 _EXCLUDING: Final = {"SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"}
 
 
-def run_step(
-    target: Target,
-    conn: Connection,
-    plan: Plan,
-    step: Step,
-    on_disk: Mapping[str, Revision],
-    progress: Progress,
-) -> None:
-    """Do what the step says, within its budget; running it again after it succeeded changes nothing.
+@dataclass(slots=True, kw_only=True)
+class Stepping:
+    """The steps of one plan on one session."""
 
-    Raises:
-        Contended: others held what it locks to the end of its budget; nothing of it is half done.
-        PlanStale: its file is not what the plan was approved with, or the schema is neither the one that a
-            reversal is for nor the one that it leaves.
-        RevisionFailed: a statement failed.
-    """
-    if step.kind is StepKind.RECORD:
-        target.tool.baseline(conn, [_revision(step, on_disk)])
-        return
+    target: Target
+    conn: Connection
+    plan: Plan
+    on_disk: Mapping[str, Revision]
+    progress: Progress
+    _patience: Patience = field(init=False)
 
-    def attempt() -> None:
-        if step.kind is StepKind.REVERT:
-            _revert(target, conn, plan, step, progress)
+    def __post_init__(self) -> None:
+        """One patience for all steps: what it saw for one holds for the next."""
+        self._patience = Patience(conn=self.conn, schema=self.target.dsn.schema, progress=self.progress)
+
+    def run(self, step: Step) -> None:
+        """Do what the step says, within its budget; running it again after it succeeded changes nothing.
+
+        Raises:
+            Contended: others held what it locks to the end of its budget; nothing of it is half done.
+            PlanStale: its file is not what the plan was approved with, or the schema is neither the one that
+                a reversal is for nor the one that it leaves.
+            RevisionFailed: a statement failed.
+        """
+        if step.kind is StepKind.RECORD:
+            self.target.tool.baseline(self.conn, [_revision(step, self.on_disk)])
         else:
-            target.tool.apply(conn, _revision(step, on_disk), step.budget, progress)
+            self._patience.run(
+                partial(self._attempt, step), wanted=wanted_locks(step.statements), budget=step.budget
+            )
 
-    patiently(
-        attempt,
-        conn=conn,
-        wanted=_wanted(step),
-        schema=target.dsn.schema,
-        budget=step.budget,
-        progress=progress,
-    )
+    def _attempt(self, step: Step) -> None:
+        if step.kind is StepKind.REVERT:
+            _revert(self.target, self.conn, self.plan, step, self.progress)
+        else:
+            self.target.tool.apply(self.conn, _revision(step, self.on_disk), step.budget, self.progress)
 
 
 def _revision(step: Step, on_disk: Mapping[str, Revision]) -> Revision:
@@ -66,10 +71,10 @@ def _revision(step: Step, on_disk: Mapping[str, Revision]) -> Revision:
     return revision
 
 
-def _wanted(step: Step) -> dict[str, str]:
-    """The relations that the step keeps others from, with the strongest mode; CONCURRENTLY keeps nobody."""
+def wanted_locks(statements: Iterable[Statement | PlannedStatement]) -> dict[str, str]:
+    """The relations that statements keep others from, with the strongest mode; CONCURRENTLY keeps nobody."""
     wanted: dict[str, str] = {}
-    for statement in step.statements:
+    for statement in statements:
         if statement.lock in _EXCLUDING and statement.transactional:
             for name in statement.objects:
                 wanted[name] = strongest([statement.lock, *filter(None, [wanted.get(name)])])

@@ -16,7 +16,8 @@ from faberdb.errors import CompensationFailed, FaberError
 from faberdb.health import HealthState
 from faberdb.plan import UndoWay
 from faberdb.progress import Progress
-from faberdb.release.execution import TOOL_LOCK_WAIT_S, journal_of, take_environment_snapshot
+from faberdb.release.execution import journal_of, take_environment_snapshot
+from faberdb.release.leftovers import UNDOING, hold_tool
 from faberdb.release.lock import require_lock
 from faberdb.release.opening import close_release
 from faberdb.release.record import Outcome, Release, read_release
@@ -35,8 +36,8 @@ def settle_unfinished(target: Target, release: Release) -> dict[str, Any]:
     def settle(progress: Progress) -> Mapping[str, Any]:
         planned = {s.revision for s in release.plan.steps}
         with (
-            connect(target.dsn, purpose=f"undo {release.id}") as conn,
-            target.tool.hold_lock(conn, timeout_s=TOOL_LOCK_WAIT_S),
+            connect(target.dsn, purpose=f"{UNDOING} {release.id}") as conn,
+            hold_tool(target, conn, release.id, progress),
         ):
             names = [t.name for t in target.tool.tracked(conn) if t.name in planned and t.standing.unresolved]
             for name in names:

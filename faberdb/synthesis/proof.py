@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 
@@ -15,10 +13,9 @@ from faberdb.catalog.difference import describe, differences
 from faberdb.connection import Connection, connect
 from faberdb.databases import drop_database, ensure_database, fitting_name
 from faberdb.dsn import Dsn
-from faberdb.snapshot.programs import dump_schema, restore
+from faberdb.schema_copy import schema_copies
 from faberdb.synthesis.writing import Synthesis, synthesise
 
-_TIMEOUT_S = 600
 _SHOWN = 5
 
 
@@ -41,16 +38,8 @@ def prove(
     Raises:
         FaberError: the copy could not be made.
     """
-    with _beside(dsn) as copy, tempfile.TemporaryDirectory(prefix="faber-db-") as folder:
-        archive = Path(folder) / "schema"
-        dump_schema(dsn, archive, timeout_s=_TIMEOUT_S)
-        with connect(copy, purpose="prove") as conn:
-            version = conn.info.server_version
-            if "schema public" not in start.objects:
-                conn.execute("DROP SCHEMA IF EXISTS public")
-        restore(archive, copy, server_version=version, with_roles=True, timeout_s=_TIMEOUT_S)
-        with connect(copy, purpose="prove") as conn:
-            return _both_ways(conn, there, back, start, end, leave_out)
+    with schema_copies(dsn) as (copy,), connect(copy, purpose="prove") as conn:
+        return _both_ways(conn, there, back, start, end, leave_out)
 
 
 def prove_from_nothing(dsn: Dsn, *, way: Synthesis, start: Schema, end: Schema) -> tuple[str, ...]:

@@ -45,6 +45,14 @@ class MigrationTool(Protocol):
         """
         ...
 
+    def withdraw_revision(self, name: str, keep: Path) -> Path:
+        """Move a revision out of the tool's sight, into a folder that keeps its script; the kept file.
+
+        Raises:
+            Refused: it is not alone in its place, or the folder has another script of its name.
+        """
+        ...
+
     def tracked(self, conn: Connection) -> tuple[TrackedRevision, ...]:
         """The tracking table's rows, oldest first; empty where there is no table."""
         ...

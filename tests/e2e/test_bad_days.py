@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -225,6 +227,76 @@ def test_a_release_that_ended_with_all_of_it_is_recovered_when_it_is_up_again(
     entries = assert_landed_once(shoplet, release)
     assert entries[Kind.RECOVERY_DECIDED, ""] == 1
     assert up.api.state(run).kind == "CRASHED"
+
+
+SLOW = "CREATE TABLE slow (id int);\nINSERT INTO slow VALUES (1);\nSELECT pg_sleep(120) FROM tardy;"
+
+
+def cancellable(shoplet: Shoplet) -> str:
+    """Approved; its revision takes two minutes, until the table `tardy` is emptied."""
+    with connect(shoplet.dsn, purpose="test") as conn:
+        conn.execute("CREATE SCHEMA other; CREATE TABLE other.tardy AS SELECT 1 AS id")
+    shoplet.add({"0003_slow": SLOW.replace("tardy", "other.tardy")})
+    return shoplet.approve().id
+
+
+def assert_drained(shoplet: Shoplet, release: str) -> None:
+    """No statement runs, no lock is held, nothing of the script stays, and the ledger says so."""
+    with connect(shoplet.dsn, purpose="test") as conn:
+        left = conn.execute(
+            "SELECT application_name, query FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name LIKE 'faber-db%' AND pid <> pg_backend_pid()"
+        ).fetchall()
+        assert left == []
+        locks = conn.execute("SELECT FROM pg_locks WHERE locktype = 'advisory'")
+        assert locks.rowcount == 0
+        assert conn.execute("SELECT to_regclass('slow')").fetchone() == (None,)
+        conn.execute("TRUNCATE other.tardy")
+    with open_target(shoplet.root, "production") as target:
+        notes = [e.body["note"] for e in target.ledger.entries(release=release, kind=Kind.STEP_NOTED)]
+    assert any("0003_slow that was running was cancelled" in n for n in notes)
+    assert any("interrupted" in n for n in notes)
+    assert shoplet.newest().open
+
+
+def test_a_release_that_is_cancelled_in_the_ui_leaves_no_statement_and_no_lock(
+    up: Up, shoplet: Shoplet
+) -> None:
+    release = cancellable(shoplet)
+    run = up.request(shoplet)
+    until_it_applies(shoplet, release)
+    up.api.cancel(run)  # what the button does
+    until(lambda: up.api.state(run).ended, "the run to end")
+    assert up.api.state(run).kind == "CANCELLED"
+    assert_drained(shoplet, release)
+    time.sleep(5)
+    assert (Kind.RECOVERY_DECIDED, "") not in told(shoplet, release), "who cancels does not want it recovered"
+    up.request(shoplet)
+    until_ended(shoplet)
+    assert_landed_once(shoplet, release)
+
+
+def test_ctrl_c_cancels_the_release_and_says_what_was_done(up: Up, shoplet: Shoplet) -> None:
+    release = cancellable(shoplet)
+    program = Path(sys.executable).parent / "faber-db"
+    migrating = subprocess.Popen(
+        [str(program), "migrate", "production", "--as", "Priya"],
+        cwd=shoplet.root,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until_it_applies(shoplet, release)
+    migrating.send_signal(signal.SIGINT)
+    out, err = migrating.communicate(timeout=90)
+    assert migrating.returncode == 130
+    assert "Cancelling: the running statement ends now" in err
+    assert "0003_slow that was running was cancelled" in out
+    assert_drained(shoplet, release)
+    ended = faber_db(shoplet, "migrate", "production", "--as", "Priya")
+    assert ended.code == 0, ended.err
+    assert_landed_once(shoplet, release)
 
 
 def test_to_register_again_forgets_no_run_that_is_watched(up: Up) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
-from faberdb.errors import Contended
+from faberdb.errors import Contended, EnvironmentBusy
 from faberdb.ledger import Kind
 from faberdb.locking import Watch
 from faberdb.progress import silent
@@ -224,6 +224,36 @@ def test_a_concurrent_build_waits_for_older_transactions_and_says_so(
     assert "index public.account_owner" in target.schema().objects
     told = notes(target, release)
     assert any(n.startswith("waits for") and "billing" in n for n in told), told
+
+
+def test_what_a_dead_faber_db_left_at_work_is_ended_and_named(shoplet: Shoplet, target: Target) -> None:
+    """As on a server before 14, or where the machine vanished: the statement goes on and the lock is held."""
+    shoplet.add(NOTE)
+    release = ready(shoplet, target)
+    with (
+        session(target.dsn, f"faber-db apply {release.id}", "SELECT 1") as dead,
+        target.tool.hold_lock(dead, timeout_s=1),
+    ):
+        pid = dead.info.backend_pid
+        dead.pgconn.send_query(b"SELECT pg_sleep(120)")
+        apply(target, release)
+        dead.close()
+    assert has_note(target)
+    assert any(f"ended pid {pid}" in n for n in notes(target, release))
+
+
+def test_a_living_tool_is_waited_for_and_then_named(shoplet: Shoplet, target: Target) -> None:
+    shoplet.add(NOTE)
+    release = ready(shoplet, target)
+    with (
+        session(target.dsn, "schema-engine-cli", "SELECT 1") as prisma,
+        target.tool.hold_lock(prisma, timeout_s=1),
+    ):
+        with pytest.raises(EnvironmentBusy, match=f"pid {prisma.info.backend_pid}"):
+            apply(target, release)
+        with later(1, lambda: prisma.execute("SELECT pg_advisory_unlock_all()")):
+            apply(target, release)
+    assert has_note(target)
 
 
 class Ended(BaseException):

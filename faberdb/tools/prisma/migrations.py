@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from faberdb.errors import ConfigInvalid, Refused
 from faberdb.progress import Progress
 from faberdb.revision import Revision, TrackedRevision
 from faberdb.tools.prisma.datasource import read_datasource
-from faberdb.tools.prisma.directory import read_revisions, recorded_checksum
+from faberdb.tools.prisma.directory import SCRIPT, read_revisions, recorded_checksum
 from faberdb.tools.prisma.executor import apply_revision
 from faberdb.tools.prisma.lock import migration_lock
 from faberdb.tools.prisma.tracking import TrackingTable
@@ -66,6 +67,20 @@ class PrismaMigrations:
         file.parent.mkdir(parents=True)
         file.write_text(script)
         return file
+
+    def withdraw_revision(self, name: str, keep: Path) -> Path:
+        """Move `NAME/migration.sql` to `keep/NAME.sql`, and remove its folder."""
+        folder, kept = self.directory / name, keep / f"{name}.sql"
+        others = sorted(f.name for f in folder.iterdir() if f.name != SCRIPT)
+        if others:
+            raise Refused(f"{folder} holds {', '.join(others)} too; it was left as it is.")
+        if kept.exists():
+            raise Refused(f"{kept} is there already.", next_step="move it away, then run the command again")
+        keep.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / SCRIPT, kept)
+        (folder / SCRIPT).unlink()
+        folder.rmdir()
+        return kept
 
     def ensure_tracking(self, conn: Connection) -> None:
         """Create the table, and the schema it belongs to, where they are missing."""
