@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from faberdb.catalog import Schema
-from faberdb.catalog.difference import Difference, describe
+from faberdb.connection import connect
 from faberdb.drift import compare
 from faberdb.errors import EnvironmentBusy, Refused
 from faberdb.ledger.schemas import kept_schema
 from faberdb.settlement import FOLDER, adopting_header, reverting_header
-from faberdb.synthesis import Synthesis, prove, synthesise
+from faberdb.synthesis import Left, Synthesis, prove, prove_from_nothing, read_places, synthesise
 from faberdb.target import Target
 
 _SHOWN = 5
@@ -35,7 +35,7 @@ def adopt(target: Target) -> Settlement:
         EnvironmentBusy: a release is at work.
     """
     released, live = _both(target)
-    _, back = _proven(target, released, live)
+    way = _proven_forth(target, released, live)
     name = f"{datetime.now(UTC):%Y%m%d%H%M%S}_adopt_drift_of_{target.name}"
     newest = max((r.name for r in target.tool.revisions()), default="")
     if name < newest:
@@ -45,8 +45,8 @@ def adopt(target: Target) -> Settlement:
             next_step="write the revision by hand, with this first line: "
             + adopting_header(live.fingerprint).strip(),
         )
-    path = target.tool.write_revision(name, adopting_header(live.fingerprint) + back.script)
-    return Settlement(path=path, statements=len(back.statements), destroys=back.destroys)
+    path = target.tool.write_revision(name, adopting_header(live.fingerprint) + way.script)
+    return Settlement(path=path, statements=len(way.statements), destroys=way.destroys)
 
 
 def revert(target: Target) -> Settlement:
@@ -82,19 +82,16 @@ def _both(target: Target) -> tuple[Schema, Schema]:
     return released, live
 
 
+def _written(target: Target, before: Schema, after: Schema) -> Synthesis:
+    with connect(target.dsn, purpose="settle") as conn:
+        places = read_places(conn)
+    return synthesise(before, after, login=target.dsn.user, places=places)
+
+
 def _proven(target: Target, released: Schema, live: Schema) -> tuple[Synthesis, Synthesis]:
     """Back to what was released, and forth to what is."""
-    login = target.dsn.user
-    to_released, to_live = synthesise(live, released, login=login), synthesise(released, live, login=login)
-    unwritten = to_released.unwritten or to_live.unwritten
-    if unwritten:
-        raise Refused(
-            f"The SQL for {_counted(unwritten)} is not known; nothing was written.",
-            why="; ".join(describe(d) for d in unwritten[:_SHOWN]),
-            next_step="write the file by hand. First line of a revision that adopts: "
-            f"{adopting_header(live.fingerprint).strip()}  Of {FOLDER}/{target.name}/NAME.sql that reverts: "
-            f"{reverting_header(live.fingerprint, released.fingerprint).strip()}",
-        )
+    to_released, to_live = _written(target, live, released), _written(target, released, live)
+    _refuse_unwritten(target, (*to_released.unwritten, *to_live.unwritten), released, live)
     wrong = prove(
         target.dsn,
         there=to_released,
@@ -103,14 +100,39 @@ def _proven(target: Target, released: Schema, live: Schema) -> tuple[Synthesis, 
         end=released,
         leave_out=target.tool.tracking_tables,
     )
+    _refuse_wrong(target, wrong)
+    return to_released, to_live
+
+
+def _proven_forth(target: Target, released: Schema, live: Schema) -> Synthesis:
+    """Forth to what is, also where nothing leads back from there: a label of an enum can come and not go."""
+    if not _written(target, live, released).unwritten:
+        return _proven(target, released, live)[1]
+    to_live = _written(target, released, live)
+    _refuse_unwritten(target, to_live.unwritten, released, live)
+    _refuse_wrong(target, prove_from_nothing(target.dsn, way=to_live, start=released, end=live))
+    return to_live
+
+
+def _refuse_unwritten(target: Target, unwritten: tuple[Left, ...], released: Schema, live: Schema) -> None:
+    if unwritten:
+        raise Refused(
+            f"The SQL for {_counted(unwritten)} is not known; nothing was written.",
+            why="; ".join(left.text for left in unwritten[:_SHOWN]),
+            next_step="write the file by hand. First line of a revision that adopts: "
+            f"{adopting_header(live.fingerprint).strip()}  Of {FOLDER}/{target.name}/NAME.sql that reverts: "
+            f"{reverting_header(live.fingerprint, released.fingerprint).strip()}",
+        )
+
+
+def _refuse_wrong(target: Target, wrong: tuple[str, ...]) -> None:
     if wrong:
         raise Refused(
             "The SQL that was worked out does not lead there on a copy; nothing was written.",
             why="; ".join(wrong),
             next_step=f"faber-db drift {target.name}, and write it by hand",
         )
-    return to_released, to_live
 
 
-def _counted(unwritten: tuple[Difference, ...]) -> str:
+def _counted(unwritten: tuple[Left, ...]) -> str:
     return "one difference" if len(unwritten) == 1 else f"{len(unwritten)} differences"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import secrets
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 import psycopg
 
 from faberdb.catalog import Schema, read_schema
 from faberdb.catalog.difference import describe, differences
 from faberdb.connection import Connection, connect
+from faberdb.databases import drop_database, ensure_database, fitting_name
 from faberdb.dsn import Dsn
 from faberdb.schema_copy import schema_copies
-from faberdb.synthesis.statements import Synthesis
+from faberdb.synthesis.writing import Synthesis, synthesise
 
 _SHOWN = 5
 
@@ -39,6 +42,42 @@ def prove(
         return _both_ways(conn, there, back, start, end, leave_out)
 
 
+def prove_from_nothing(dsn: Dsn, *, way: Synthesis, start: Schema, end: Schema) -> tuple[str, ...]:
+    """Run one way in a new database beside a live one, where nothing leads back from the live schema to `start`.
+
+    Args:
+        dsn: the live database, for its server; not read.
+        way: from `start` to `end`.
+        start: written into the new database first.
+        end: the schema to arrive at.
+
+    Returns:
+        As `prove`.
+
+    Raises:
+        FaberError: the database could not be made.
+    """
+    with _beside(dsn) as copy, connect(copy, purpose="prove") as conn:
+        first = synthesise(read_schema(conn), start, login=dsn.user)
+        if first.unwritten:
+            return (
+                "The schema to begin with cannot be written.",
+                *(left.text for left in first.unwritten[:_SHOWN]),
+            )
+        return _run(conn, first, start, ()) or _run(conn, way, end, ())
+
+
+@contextmanager
+def _beside(dsn: Dsn) -> Iterator[Dsn]:
+    """An empty database on the same server, for as long as it is looked at."""
+    copy = dsn.with_database(fitting_name(dsn.database, f"_proof_{secrets.token_hex(4)}"))
+    ensure_database(copy)
+    try:
+        yield copy
+    finally:
+        drop_database(copy)
+
+
 def _both_ways(
     conn: Connection,
     there: Synthesis,
@@ -50,16 +89,20 @@ def _both_ways(
     copied = read_schema(conn, leave_out=leave_out)
     if copied.fingerprint != start.as_restored().fingerprint:
         return ("The copy of the live schema is not equal to it.", *_said(start.as_restored(), copied))
-    for way, wanted in ((there, end), (back, start)):
-        try:
-            with conn.transaction():
-                for statement in way.statements:
-                    conn.execute(statement.encode())
-        except psycopg.Error as error:
-            return (f"{str(error).strip().splitlines()[0]}: {' '.join(statement.split())[:200]}",)
-        found = read_schema(conn, leave_out=leave_out)
-        if found.fingerprint != wanted.as_restored().fingerprint:
-            return _said(wanted.as_restored(), found)
+    return _run(conn, there, end, leave_out) or _run(conn, back, start, leave_out)
+
+
+def _run(conn: Connection, way: Synthesis, wanted: Schema, leave_out: Collection[str]) -> tuple[str, ...]:
+    """What fails or differs from the schema that is wanted."""
+    try:
+        with conn.transaction():
+            for statement in way.statements:
+                conn.execute(statement.encode())
+    except psycopg.Error as error:
+        return (f"{str(error).strip().splitlines()[0]}: {' '.join(statement.split())[:200]}",)
+    found = read_schema(conn, leave_out=leave_out)
+    if found.fingerprint != wanted.as_restored().fingerprint:
+        return _said(wanted.as_restored(), found)
     return ()
 
 

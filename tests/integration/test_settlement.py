@@ -185,9 +185,24 @@ def test_a_drift_is_reverted_by_a_script_that_was_proven(shoplet: Shoplet, targe
     assert "table public.todo" not in target.schema().objects
 
 
+def test_a_drift_that_cannot_be_taken_back_can_be_adopted(shoplet: Shoplet, target: Target) -> None:
+    shoplet.add({"0005_mood": "CREATE TYPE mood AS ENUM ('old'); ALTER TABLE account ADD COLUMN mood mood;"})
+    with connect(target.dsn, purpose="test") as conn:
+        conn.execute(b"DROP INDEX by_hand")
+    land(shoplet)
+    with connect(target.dsn, purpose="test") as conn:
+        conn.execute(b"ALTER TYPE mood ADD VALUE 'new'")
+        conn.execute(b"CREATE TABLE todo (what text, id int)")
+    with pytest.raises(Refused, match="is not known"):
+        revert_drift(target)
+    script = adopt_drift(target).path.read_text()
+    assert "ALTER TYPE public.mood ADD VALUE 'new'" in script
+    assert script.index("what text") < script.index("id integer"), "columns stand as they do in the database"
+
+
 def test_what_cannot_be_written_is_refused_with_the_line_to_begin_with(target: Target) -> None:
     with connect(target.dsn, purpose="test") as conn:
-        conn.execute(b"CREATE TABLE p (id int) PARTITION BY RANGE (id)")
+        conn.execute(b"CREATE FOREIGN DATA WRAPPER elsewhere")
     with pytest.raises(Refused, match="is not known; nothing was written") as refused:
         revert_drift(target)
     assert f"-- faber-db: adopts {target.fingerprint()}" in refused.value.next_step
