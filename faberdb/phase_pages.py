@@ -12,10 +12,12 @@ from faberdb.framing import EnvironmentState, Framing
 from faberdb.ledger import Entry
 from faberdb.markdown import one_line, table
 from faberdb.plan import Plan, UndoWay
+from faberdb.release.copying import CopyKind
 from faberdb.release.record import Outcome, Release
 from faberdb.release.rehearsal import Evidence
 from faberdb.report import release_markdown
 from faberdb.timeline import timeline_image, timeline_svg
+from faberdb.witness.page import witness_page
 
 Link = Callable[[str], str]
 """From a change's id to its address, "" where it has none."""
@@ -173,16 +175,40 @@ def evaluate_page(evidence: Evidence | None, staging: str, tests: str, *, pictur
     return _page(
         "# Evaluate: the plan works on a copy of production",
         _bullets(
-            f"The copy is the snapshot `{evidence.snapshot}`, restored and compared:"
-            f" **{evidence.restore_s:.1f} s**. An undo would take about as long.",
-            f"The plan `{evidence.digest[:12]}` ran there in **{seconds:.2f} s**, and the project's checks held.",
-            f"The schema came out as `{evidence.fingerprint_after[:12]}`; production has to come out the same.",
+            *_copy_made(evidence),
+            f"The plan `{evidence.digest[:12]}` ran there in **{seconds:.2f} s**"
+            + (", and the project's checks held." if evidence.copy == CopyKind.DATA else "."),
+            *_came_out(evidence),
+            *evidence.notes,
         ),
         "## What it changed" if picture else "",
         picture,
         "## How long each revision took on the copy",
         table(("revision", "seconds"), [(f"`{n}`", f"{s:.3f}") for n, s in evidence.step_s]),
+        *witness_page(evidence.witnessed, evidence.witness, scan_rows=evidence.scan_rows),
         *staged,
+    )
+
+
+def _came_out(evidence: Evidence) -> Iterator[str]:
+    after = evidence.fingerprint_after[:12]
+    if after:  # not from a copy whose schema cannot be compared
+        yield f"The schema came out as `{after}`; production has to come out the same."
+
+
+def _copy_made(evidence: Evidence) -> Iterator[str]:
+    where = "" if evidence.server == "same" else f", on the server {evidence.server}"
+    took = f"**{evidence.restore_s:.1f} s**"
+    if evidence.copy == CopyKind.SCHEMA:
+        yield f"The copy is the schema with its statistics, without rows{where}: {took}."
+        return
+    restored = f"The copy is the snapshot `{evidence.snapshot}`, restored and compared{where}: {took}."
+    if evidence.undo_s is None:
+        yield f"{restored} An undo would take about as long."
+        return
+    yield restored
+    yield (
+        f"The undo was tried there too: **{evidence.undo_s:.1f} s**, and the schema came back as it was before."
     )
 
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from faberdb.lint.page import finding_lines
 from faberdb.markdown import code
 from faberdb.plan import ApprovalLevel, Plan, Step
+from faberdb.release.copying import CopyKind
 from faberdb.release.rehearsal import Evidence
 from faberdb.risk import CONFIRMATION_PHRASE, Risk
+from faberdb.witness.page import in_brief
 
 _SHOWN = 40  # statements; a form with thousands of lines is read by nobody
 _LONGEST = 110  # characters of a statement
@@ -43,6 +45,8 @@ def _facts(plan: Plan, evidence: Evidence | None) -> Iterator[tuple[str, str]]:
     yield "Risk", plan.risk.value
     yield "Locks", _locks(plan)
     yield "Rehearsed", _rehearsed(evidence)
+    if evidence is not None and (seen := in_brief(evidence.witnessed, scan_rows=evidence.scan_rows)):
+        yield "On the copy it", "; ".join(seen)
     yield "Snapshot", "taken and kept before the first step" if plan.snapshot else "none, by policy"
     yield "Undo", f"{plan.undo.way.value}: {plan.undo.why}"
     yield "The undo would lose", plan.undo.loses
@@ -100,7 +104,10 @@ def _rehearsed(evidence: Evidence | None) -> str:
     if not evidence.ok:
         return f"**failed**: {evidence.message}"
     seconds = sum(s for _, s in evidence.step_s)
-    return f"yes, on a restored copy, in {seconds:.2f} s; the restore took {evidence.restore_s:.1f} s"
+    if evidence.copy == CopyKind.SCHEMA:
+        return f"yes, on a copy **without rows**, in {seconds:.2f} s; the undo was not tried"
+    undone = f"; taken back there in {evidence.undo_s:.1f} s" if evidence.undo_s is not None else ""
+    return f"yes, on a restored copy, in {seconds:.2f} s; the restore took {evidence.restore_s:.1f} s{undone}"
 
 
 def _revisions(number: int) -> str:

@@ -10,9 +10,11 @@ from faberdb.lint.page import finding_lines
 from faberdb.markdown import code, one_line, table
 from faberdb.plan import ApprovalLevel, Plan, Step
 from faberdb.release.approval import Decision
+from faberdb.release.copying import CopyKind
 from faberdb.release.record import Outcome, Release
 from faberdb.release.rehearsal import Evidence
 from faberdb.risk import CONFIRMATION_PHRASE
+from faberdb.witness.page import witness_page
 
 _SHOWN = 90  # characters of a statement
 _SIGN = {
@@ -55,7 +57,14 @@ def plan_markdown(plan: Plan, evidence: Evidence | None = None, *, change: str =
         lines += [f"- {note}" for note in plan.notes] + [""]
     for number, step in enumerate(plan.steps, 1):
         lines += _step(number, step)
+    if evidence is not None and (seen := [b for b in _witnessed(evidence) if b]):
+        lines += ["\n\n".join(seen), ""]
     return "\n".join(lines) + "\n"
+
+
+def _witnessed(evidence: Evidence) -> list[str]:
+    seen = witness_page(evidence.witnessed, evidence.witness, scan_rows=evidence.scan_rows, heading="###")
+    return [*seen, "\n".join(f"- {note}" for note in evidence.notes)]
 
 
 def _step(number: int, step: Step) -> list[str]:
@@ -84,10 +93,12 @@ def _rehearsed(evidence: Evidence | None) -> str:
     if not evidence.ok:
         return f"**failed**: {evidence.message}"
     seconds = sum(s for _, s in evidence.step_s)
-    return (
-        f"yes, on a restored copy in {seconds:.2f} s; restoring took {evidence.restore_s:.1f} s, and so"
-        " would the undo"
-    )
+    if evidence.copy == CopyKind.SCHEMA:
+        return f"yes, on a copy without rows, in {seconds:.2f} s; the undo was not tried"
+    restoring = f"yes, on a restored copy in {seconds:.2f} s; restoring took {evidence.restore_s:.1f} s"
+    if evidence.undo_s is None:
+        return f"{restoring}, and so would the undo"
+    return f"{restoring}; it was taken back there in {evidence.undo_s:.1f} s, and the schema came back"
 
 
 def release_markdown(release: Release, *, change: str = "") -> str:

@@ -12,6 +12,7 @@ from faberdb.phase_pages import linked, with_picture
 from faberdb.plan import Plan
 from faberdb.progress import silent
 from faberdb.project import load_project
+from faberdb.release.copying import CopyKind, copy_kind
 from faberdb.release.execution import take_environment_snapshot
 from faberdb.release.opening import plan_target
 from faberdb.release.picture import evidence_picture
@@ -72,7 +73,7 @@ def make_plan(project: str, environment: str, work_item: str, requester: str) ->
 
 @task(**IDEMPOTENT)
 def rehearse_on_copy(project: str, environment: str, work_item: str, requester: str) -> Evidence | None:
-    """Restore a fresh snapshot of the environment beside, and run its plan there.
+    """Run the environment's plan on a copy of it, and take it back there.
 
     Raises:
         VerificationFailed: the plan fails on the copy; nothing real was touched.
@@ -84,8 +85,10 @@ def rehearse_on_copy(project: str, environment: str, work_item: str, requester: 
         known = find_evidence(target, plan.digest)
         if known is not None and known.ok:
             return known
-        id_ = f"{environment}-rehearsal-{plan.digest[:12]}"
-        take_environment_snapshot(target, id_, note=silent, label="rehearsal", reason="rehearsal")
+        id_ = ""
+        if copy_kind(target) is CopyKind.DATA:
+            id_ = f"{environment}-rehearsal-{plan.digest[:12]}"
+            take_environment_snapshot(target, id_, note=silent, label="rehearsal", reason="rehearsal")
         evidence = rehearse(target, plan, id_, silent)
         if not evidence.ok:
             raise VerificationFailed(

@@ -106,7 +106,7 @@ LEFT JOIN pg_index i ON i.indexrelid = k.conindid
 LEFT JOIN dressed x ON x.oid = k.conindid AND k.contype IN ('p', 'u', 'x')
 LEFT JOIN pg_tablespace t ON t.oid = x.reltablespace
 WHERE NOT (k.contype = 'f' AND k.conparentid <> 0)
-"""
+"""  # noqa: S608 -- of constants
 
 # The index behind a key or an exclusion is told by its constraint. The server breaks the lines of a condition
 # with CASE here otherwise than in `pg_get_expr`.
@@ -140,4 +140,4 @@ LEFT JOIN shape s ON s.attrelid = i.indrelid
 LEFT JOIN conditional e ON e.tree = i.indpred::text AND e.names = s.names
 LEFT JOIN pg_am m ON m.oid = x.relam
 LEFT JOIN pg_tablespace t ON t.oid = x.reltablespace
-"""
+"""  # noqa: S608 -- of constants

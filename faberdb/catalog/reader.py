@@ -166,7 +166,9 @@ def _steady_beside(conn: Connection, other: Connection) -> Iterator[None]:
     with other.transaction(force_rollback=True):
         other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         other.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
-        _set_locally(other, _PRINTING | {"statement_timeout": statement_timeout, "lock_timeout": lock_timeout})
+        _set_locally(
+            other, _PRINTING | {"statement_timeout": statement_timeout, "lock_timeout": lock_timeout}
+        )
         yield
 
 

@@ -198,7 +198,11 @@ _PLAIN: Final = (_TABLES, _COLUMNS, _SEQUENCES, _VIEWS, _TRIGGERS, _RULES, _POLI
 _KEYS: Final = (CONSTRAINTS, INDEXES)
 # What only some server versions have: its place in the text, since when, and what stands there.
 _SINCE: Final = (
-    ("/*compression*/", 140000, "CASE a.attcompression WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END,"),
+    (
+        "/*compression*/",
+        140000,
+        "CASE a.attcompression WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END,",
+    ),
     ("/*unusual key*/", 150000, "OR i.indnullsnotdistinct OR k.confdelsetcols IS NOT NULL"),
     ("/*usual index*/", 150000, "AND NOT i.indnullsnotdistinct"),
 )

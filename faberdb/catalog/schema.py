@@ -144,5 +144,7 @@ def _rebuild(objects: dict[str, str]) -> Schema:
 
 def _canonical(objects: Mapping[str, str]) -> bytes:
     """The canonical JSON of objects that are in order, put together here: `json` takes twice as long for so many."""
-    text = ",".join([f"{encode_basestring(name)}:{encode_basestring(said)}" for name, said in objects.items()])
+    text = ",".join(
+        [f"{encode_basestring(name)}:{encode_basestring(said)}" for name, said in objects.items()]
+    )
     return f'{{"format":{FORMAT},"objects":{{{text}}}}}'.encode("utf-8", "surrogatepass")

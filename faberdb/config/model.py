@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, PositiveInt
 from faberdb.config.health import HealthSection
 from faberdb.config.linting import LintSection
 from faberdb.config.phases import FaberIntegration
+from faberdb.config.rehearsal import RehearsalSection
 from faberdb.config.safety import SafetySection
 from faberdb.config.section import Seconds, Section
 from faberdb.config.webhooks import WebhookSection
@@ -246,6 +247,9 @@ class FaberConfig(Section):
     ledger: LedgerSection = Field(default=LedgerSection(), description="The record.")
     seed: SeedSection = Field(default=SeedSection(), description="How a database is filled.")
     evaluate: EvaluateSection = Field(default=EvaluateSection(), description="Trying a plan.")
+    rehearsal: RehearsalSection = Field(
+        default=RehearsalSection(), description="The copy that a plan is tried on."
+    )
     health: HealthSection = Field(default=HealthSection(), description="What is called well.")
     checks: tuple[CheckSection, ...] = Field(default=(), description="The project's own assertions.")
     lint: LintSection = Field(default=LintSection(), description="How scripts are looked at.")

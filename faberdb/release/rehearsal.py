@@ -1,44 +1,54 @@
-"""Running a plan on a restored copy before it runs for real, and keeping what was learnt as evidence.
+"""Running a plan on a copy before it runs for real, and keeping what was learnt as evidence.
 
-The copy is made from a fresh snapshot of the environment, so a rehearsal also proves that the
-environment's snapshots restore: the undo rests on that.
+The database of the copy bears witness (`faberdb.witness`): which locks each statement takes and how long,
+what it rewrites, reads and writes. Then the plan is taken back there, as a rollback would. A copy with rows
+is made from a fresh snapshot of the environment, so a rehearsal also proves that those restore.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from faberdb.catalog import read_schema
+from faberdb.catalog import Schema, read_schema
 from faberdb.checks import run_checks
-from faberdb.connection import connect, flushed_together
-from faberdb.databases import drop_database, fitting_name
+from faberdb.connection import Connection, connect, flushed_together
 from faberdb.dsn import Dsn
-from faberdb.errors import FaberError
+from faberdb.errors import FaberError, Failed
 from faberdb.ledger import Kind
 from faberdb.ledger.schemas import keep_schema
-from faberdb.plan import Plan, plan_to_json
+from faberdb.plan import Plan, UndoWay, plan_to_json
 from faberdb.progress import Progress
+from faberdb.release.copying import Copy, CopyKind, made_copy, take_back
 from faberdb.release.stepping import Stepping
-from faberdb.snapshot.restore import restore_beside
+from faberdb.revision import Revision
 from faberdb.target import Target
+from faberdb.witness import Witness, Witnessed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a rehearsal of one digest showed."""
+    """What a rehearsal of one digest showed. What has a default is not in the evidence of older versions."""
 
     digest: str
     ok: bool
     message: str  # what failed, "" when it went through
-    snapshot: str  # the snapshot that was restored and compared
-    restore_s: float  # how long an undo by restoring should take
+    snapshot: str  # the snapshot that was restored and compared, "" for a copy without rows
+    restore_s: float  # how long the copy took to make; with rows, an undo by restoring should take as long
     step_s: tuple[tuple[str, float], ...]  # revision and its seconds
-    fingerprint_after: str  # of the schema when every step ran, "" when one failed
+    fingerprint_after: str  # of the schema when every step ran, "" when one failed or it cannot be compared
+    copy: str = CopyKind.DATA.value
+    server: str = "same"  # as it; "embedded", or the variable that names another
+    witness: str = ""  # by what means it was watched, "" where it was not
+    witnessed: tuple[Witnessed, ...] = ()  # also of what ran before a failure
+    scan_rows: int = 10_000  # reading so many rows is worth telling
+    undo_s: float | None = None  # how long taking it back took, None where that was not rehearsed
+    undo_ok: bool | None = None  # whether the schema came back
+    notes: tuple[str, ...] = ()  # what the rehearsal could not show, and why
 
 
 _ADAPTER = TypeAdapter(Evidence)
@@ -51,7 +61,13 @@ def find_evidence(target: Target, digest: str) -> Evidence | None:
 
 
 def rehearse(target: Target, plan: Plan, snapshot: str, progress: Progress) -> Evidence:
-    """Restore a snapshot beside, run the plan there and write the evidence into the ledger.
+    """Make a copy, run the plan there, take it back there, and write the evidence into the ledger.
+
+    Args:
+        target: the environment.
+        plan: what is tried.
+        snapshot: a fresh one of the environment; "" copies the schema alone.
+        progress: told of each part.
 
     Returns:
         The evidence, also when the plan failed on the copy. Evidence that it works is not gathered twice.
@@ -59,16 +75,8 @@ def rehearse(target: Target, plan: Plan, snapshot: str, progress: Progress) -> E
     known = find_evidence(target, plan.digest)
     if known is not None and known.ok:
         return known
-    copy = target.dsn.with_database(_copy_name(plan))
-    bound = target.project.config.backup.timeout_seconds
-    progress(f"restoring a copy of {plan.database}")
-    began = time.monotonic()
-    restore_beside(target.store, snapshot, copy, live=target.dsn, progress=progress, timeout_s=bound)
-    restored = time.monotonic() - began
-    try:
-        evidence = _run(target, plan, copy, snapshot, restored, progress)
-    finally:
-        drop_database(copy)
+    with made_copy(target, plan, snapshot, progress) as copy:
+        evidence = _Rehearsal(target=target, plan=plan, copy=copy, progress=progress).run(snapshot)
     target.ledger.append(
         Kind.PLAN_FROZEN, release=plan.digest, environment=target.name, body=plan_to_json(plan)
     )
@@ -77,44 +85,133 @@ def rehearse(target: Target, plan: Plan, snapshot: str, progress: Progress) -> E
     return evidence
 
 
-def _run(
-    target: Target, plan: Plan, copy: Dsn, snapshot: str, restored: float, progress: Progress
-) -> Evidence:
-    on_disk = {r.name: r for r in target.tool.revisions()}
-    timings: list[tuple[str, float]] = []
-    message, fingerprint = "", ""
-    try:
-        with connect(copy, purpose="rehearse") as conn, flushed_together(conn):
-            target.tool.ensure_tracking(conn)
-            keep_schema(target.ledger, read_schema(conn, leave_out=target.tool.tracking_tables))
-            steps = Stepping(target=target, conn=conn, plan=plan, on_disk=on_disk, progress=progress)
-            for step in plan.steps:
-                progress(f"rehearsing {step.revision}")
-                began = time.monotonic()
-                steps.run(step)
-                timings.append((step.revision, round(time.monotonic() - began, 3)))
-            after = read_schema(conn, leave_out=target.tool.tracking_tables)
-            keep_schema(target.ledger, after)
-            fingerprint = after.fingerprint
-        message = _checks_message(target, copy, progress)
-    except FaberError as error:
-        message = error.reason
-    return Evidence(
-        digest=plan.digest,
-        ok=not message,
-        message=message,
-        snapshot=snapshot,
-        restore_s=round(restored, 3),
-        step_s=tuple(timings),
-        fingerprint_after=fingerprint if not message else "",
-    )
+@dataclass(slots=True, kw_only=True)
+class _Rehearsal:
+    """One run on one copy, and what it showed so far."""
+
+    target: Target
+    plan: Plan
+    copy: Copy
+    progress: Progress
+    notes: list[str] = field(default_factory=list)
+    timings: list[tuple[str, float]] = field(default_factory=list)
+    witnessed: tuple[Witnessed, ...] = ()
+    means: str = ""
+    before: str = ""  # fingerprint of the copy's schema
+    after: str = ""
+
+    def run(self, snapshot: str) -> Evidence:
+        message = ""
+        try:
+            with connect(self.copy.dsn, purpose="rehearse") as conn, flushed_together(conn):
+                self._steps(conn)
+            message = self._checks_message()
+        except FaberError as error:
+            message = error.reason
+        evidence = Evidence(
+            digest=self.plan.digest,
+            ok=not message,
+            message=message,
+            snapshot=snapshot,
+            restore_s=round(self.copy.made_s, 3),
+            step_s=tuple(self.timings),
+            fingerprint_after=self.after if not message and self.before == self.plan.fingerprint else "",
+            copy=self.copy.kind.value,
+            server=self.copy.server,
+            witness=self.means,
+            witnessed=self.witnessed,
+            scan_rows=self.target.project.config.rehearsal.scan_rows,
+        )
+        evidence = evidence if message else self._undone(evidence, snapshot)
+        return replace(evidence, notes=tuple(self.notes))
+
+    def _steps(self, conn: Connection) -> None:
+        target, on_disk = self.target, {r.name: r for r in self.target.tool.revisions()}
+        target.tool.ensure_tracking(conn)
+        if self.copy.kind is CopyKind.SCHEMA:
+            self._without_rows(conn, on_disk)
+        self.before = self._schema(conn)
+        if self.before != self.plan.fingerprint:
+            self.notes.append(
+                "The copy's schema is not equal to the one that the plan starts from (another server's roles or"
+                " version, or a change since), so what comes out of the release is not compared with it."
+            )
+        steps = Stepping(target=target, conn=conn, plan=self.plan, on_disk=on_disk, progress=self.progress)
+        deadline = time.monotonic() + target.project.config.rehearsal.timeout_seconds
+        tracking = target.tool.tracking_tables
+        with Witness(conn, tracking=tracking, schema=target.dsn.schema) as witness:
+            self.means = witness.means.value
+            if witness.why_not_better:
+                self.notes.append(f"Less was seen than could be: {witness.why_not_better}.")
+            try:
+                for step in self.plan.steps:
+                    _require_time(deadline, step.revision)
+                    self.progress(f"rehearsing {step.revision}")
+                    began = time.monotonic()
+                    with witness.watching(step):
+                        steps.run(step)
+                    self.timings.append((step.revision, round(time.monotonic() - began, 3)))
+            finally:
+                self.witnessed = tuple(witness.seen)
+        self.after = self._schema(conn)
+
+    def _without_rows(self, conn: Connection, on_disk: Mapping[str, Revision]) -> None:
+        """The copy's tracking table came without its rows too."""
+        self.target.tool.baseline(conn, [on_disk[n] for n, _ in self.plan.applied if n in on_disk])
+        self.notes.append(
+            "The copy has no rows: times are those of empty tables, and a revision that depends on data, and the"
+            " project's checks, were not tried."
+        )
+
+    def _schema(self, conn: Connection) -> str:
+        schema: Schema = read_schema(conn, leave_out=self.target.tool.tracking_tables)
+        keep_schema(self.target.ledger, schema)
+        return schema.fingerprint
+
+    def _checks_message(self) -> str:
+        """The project's checks that hold everywhere must hold on the copy too."""
+        if self.copy.kind is CopyKind.SCHEMA:
+            return ""
+        checks = self.target.project.checks_for("rehearsal")
+        outcomes = run_checks(self.copy.dsn, checks, progress=self.progress)
+        return "; ".join(f"the check {o.name!r} failed: {o.message}" for o in outcomes if not o.passed)
+
+    def _undone(self, evidence: Evidence, snapshot: str) -> Evidence:
+        """The same with what taking it back showed."""
+        why_not = self._why_no_undo(snapshot)
+        if why_not:
+            self.notes.append(f"The undo was not rehearsed: {why_not}.")
+            return evidence
+        self.progress("rehearsing the undo")
+        began = time.monotonic()
+        try:
+            take_back(self.target, self.copy, snapshot, self.progress)
+            after = self._read(self.copy.dsn)
+        except FaberError as error:
+            return replace(
+                evidence, ok=False, message=f"the undo failed on the copy: {error.reason}", undo_ok=False
+            )
+        took = round(time.monotonic() - began, 3)
+        if after != self.before:
+            message = f"the undo left the schema {after[:12]} on the copy, and not {self.before[:12]}"
+            return replace(evidence, ok=False, message=message, undo_s=took, undo_ok=False)
+        return replace(evidence, undo_s=took, undo_ok=True)
+
+    def _read(self, dsn: Dsn) -> str:
+        with connect(dsn, purpose="rehearse") as conn:
+            return read_schema(conn, leave_out=self.target.tool.tracking_tables).fingerprint
+
+    def _why_no_undo(self, snapshot: str) -> str:
+        if self.plan.undo.way is not UndoWay.RESTORE_AND_SWAP:
+            return f"the plan's way back is {self.plan.undo.way.value}"
+        if not snapshot:
+            return "a copy without rows has no snapshot to restore"
+        return "" if self.target.project.config.rehearsal.undo else "the configuration says so"
 
 
-def _checks_message(target: Target, copy: Dsn, progress: Progress) -> str:
-    """The project's checks that hold everywhere must hold on the copy too."""
-    outcomes = run_checks(copy, target.project.checks_for("rehearsal"), progress=progress)
-    return "; ".join(f"the check {o.name!r} failed: {o.message}" for o in outcomes if not o.passed)
-
-
-def _copy_name(plan: Plan) -> str:
-    return fitting_name(plan.database, f"_rehearsal_{plan.digest[:8]}")
+def _require_time(deadline: float, revision: str) -> None:
+    if time.monotonic() > deadline:
+        raise Failed(
+            f"The rehearsal took longer than its bound, and {revision} was not begun.",
+            next_step="raise rehearsal.timeout_seconds, or make the copy smaller with rehearsal.copy_of",
+        )

@@ -54,8 +54,14 @@ def dump(dsn: Dsn, folder: Path, *, snapshot: str, timeout_s: float) -> None:
     run_program(command, environment=_environment(dsn, "snapshot"), timeout_s=timeout_s, what=what)
 
 
-def dump_schema(dsn: Dsn, folder: Path, *, timeout_s: float) -> None:
+def dump_schema(dsn: Dsn, folder: Path, *, timeout_s: float, statistics: bool = False) -> None:
     """The same for the schema alone, without its rows, as it is now.
+
+    Args:
+        dsn: the database.
+        folder: is not there yet.
+        timeout_s: for the whole.
+        statistics: with the planner's, which only a server from version 18 on can take.
 
     Raises:
         CommandFailed: it failed or ran out of time.
@@ -63,7 +69,7 @@ def dump_schema(dsn: Dsn, folder: Path, *, timeout_s: float) -> None:
     command: list[str | Path] = [
         client_program("pg_dump"),
         "--format=directory",
-        "--schema-only",
+        *(["--no-data", "--statistics"] if statistics else ["--schema-only"]),
         "--no-password",
         "--no-sync",
         "--no-subscriptions",

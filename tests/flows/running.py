@@ -11,6 +11,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from faberdb.errors import FaberError, Failed
 from faberdb.policy import Autonomy
 from faberdb.release.journal import LISTENERS, Moment
+from flows.evaluate import evaluate
 from flows.release import release
 from flows.rollback import rollback
 
@@ -29,6 +30,11 @@ def run_release(root: str, fault: str = "", how: str = "", requester: str = "Pri
 def run_staging(root: str, autonomy: str) -> None:
     """Run the release flow for staging at a level of autonomy."""
     _run(lambda: release(root, "staging", requester="Priya", autonomy=Autonomy(autonomy)), "", "")
+
+
+def run_evaluate(root: str) -> None:
+    """Run the evaluate flow."""
+    _run(lambda: evaluate(root, requester="Priya"), "", "")
 
 
 def run_rollback(

@@ -16,10 +16,58 @@ from faberdb.phase_pages import (
 )
 from faberdb.release.rehearsal import Evidence
 from faberdb.report import release_markdown
+from faberdb.witness import LockSpan, Rewrite, Scan, Witnessed
 from faberdb.workitem import Detection
 from tests.unit.stories import landed, taken_back
 
 GOLDEN = Path(__file__).parent / "golden"
+
+
+SEEN = (
+    Witnessed(
+        revision="0015_points",
+        line=1,
+        text="ALTER TABLE account ALTER COLUMN points TYPE bigint",
+        begin_s=0.01,
+        took_s=0.4,
+        exact=True,
+        locks=(
+            LockSpan(relation="account", mode="ACCESS EXCLUSIVE", begin_s=0.01, held_s=3.5),
+            LockSpan(relation="account", mode="SHARE", begin_s=0.01, held_s=3.5),
+        ),
+        rewrites=(Rewrite(relation="account", reason="a column's type"),),
+        scans=(Scan(relation="account", rows=1_200_000),),
+        claimed="ACCESS EXCLUSIVE",
+        saw="ACCESS EXCLUSIVE",
+    ),
+    Witnessed(
+        revision="0015_points",
+        line=2,
+        text="UPDATE entry SET points = 0",
+        begin_s=0.41,
+        took_s=3.0,
+        exact=False,
+        locks=(LockSpan(relation="entry", mode="ROW EXCLUSIVE", begin_s=0.41, held_s=3.1),),
+        rows=50_000,
+        claimed="ROW EXCLUSIVE",
+        saw="ROW EXCLUSIVE",
+    ),
+    Witnessed(
+        revision="0016_backfill",
+        line=1,
+        text="CREATE INDEX CONCURRENTLY entry_points ON entry (points)",
+        begin_s=3.6,
+        took_s=1.4,
+        exact=True,
+        locks=(
+            LockSpan(relation="entry", mode="SHARE UPDATE EXCLUSIVE", begin_s=3.6, held_s=1.4, sampled=True),
+        ),
+        transactions=2,
+        claimed="SHARE",
+        saw="SHARE UPDATE EXCLUSIVE",
+        disagrees=True,
+    ),
+)
 
 
 def link(change: str) -> str:
@@ -51,6 +99,10 @@ def pages() -> dict[str, str]:
         restore_s=4.2,
         step_s=(("0015_points", 0.012), ("0016_backfill", 3.5)),
         fingerprint_after="e" * 64,
+        witness="event triggers in the copy",
+        witnessed=SEEN,
+        undo_s=5.1,
+        undo_ok=True,
     )
     health = {"health": "healthy", "summary": "9 checks healthy in 30 ms", "checks": ["no debts"]}
     return {
