@@ -11,7 +11,7 @@ from faberdb.connection import connect
 from faberdb.dsn import Dsn
 from faberdb.errors import Refused, SnapshotUnusable
 from faberdb.rows import count_rows, rows_after
-from faberdb.snapshot.check import SCHEMA
+from faberdb.snapshot.files import SCHEMA
 from faberdb.snapshot.manifest import Manifest
 
 _SHOWN: Final = 5

@@ -22,7 +22,8 @@ from faberdb.errors import FaberError, Refused, SnapshotUnusable
 from faberdb.progress import Progress, silent
 from faberdb.server_errors import explained
 from faberdb.snapshot import programs
-from faberdb.snapshot.check import DUMP, check_files
+from faberdb.snapshot.check import check_archive
+from faberdb.snapshot.files import DUMP
 from faberdb.snapshot.manifest import Manifest
 from faberdb.snapshot.mark import Mark, read_mark, set_mark
 from faberdb.snapshot.proof import Proof, prove, recorded_schema
@@ -61,8 +62,14 @@ def restore_beside(
     if (dsn.database, _place(dsn)) == (live.database, _place(live)):
         raise Refused(f"A snapshot is not restored into the live database {live.database!r} itself.")
     progress(f"checking the files of {snapshot}")
-    manifest = check_files(store, snapshot)
-    _, folder = store.open(snapshot)
+    with store.opened(snapshot, progress=progress) as (manifest, folder):
+        check_archive(manifest, folder / DUMP)
+        return _restore(manifest, folder, dsn, live, progress, timeout_s)
+
+
+def _restore(
+    manifest: Manifest, folder: Path, dsn: Dsn, live: Dsn, progress: Progress, timeout_s: float
+) -> Proof:
     with maintenance(live, purpose="restore beside") as conn:
         properties = read_properties(conn, live.database)
     roles = _roles_there(manifest, properties, dsn, live)
@@ -74,7 +81,7 @@ def restore_beside(
     progress("comparing the restored schema and rows with the manifest")
     proof = prove(manifest, folder, dsn, with_roles=roles, timeout_s=timeout_s)
     _finish(manifest, dsn, properties, roles)
-    progress(f"restored {snapshot} into {dsn.database}")
+    progress(f"restored {manifest.id} into {dsn.database}")
     return proof
 
 

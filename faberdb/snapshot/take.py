@@ -19,12 +19,12 @@ from typing import Final
 from faberdb.catalog import Schema, read_schema
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
-from faberdb.errors import CommandFailed, Failed, Refused, SnapshotUnusable
+from faberdb.errors import CommandFailed, Failed, Refused, SnapshotUnusable, Transient
 from faberdb.progress import Progress, silent
 from faberdb.rows import count_rows
 from faberdb.server_errors import explained
 from faberdb.snapshot import programs
-from faberdb.snapshot.check import DUMP, SCHEMA, check_sizes, measure
+from faberdb.snapshot.files import DUMP, SCHEMA, check_sizes, measure
 from faberdb.snapshot.manifest import Manifest
 from faberdb.snapshot.request import SnapshotRequest
 from faberdb.snapshot.store import SnapshotStore
@@ -54,11 +54,11 @@ def take_snapshot(
     Raises:
         Refused: nothing was written: no space, a newer server than our pg_dump, rows that may not be read.
         SnapshotUnusable: the disk filled up and what was written is removed, or the id is another database's.
-        Transient, ServerUnreachable: another session or the server; try again.
+        Transient, ServerUnreachable: another session, the server or the store; try again.
         CommandFailed: pg_dump failed; what was written is removed.
     """
     deadline = time.monotonic() + timeout_s
-    if store.holds(request.id):
+    if store.holds(request.id) or store.finish(request.id, progress=progress):
         progress(f"found the snapshot {request.id}")
         return _found(store, request, dsn)
     client = programs.client_version()
@@ -78,7 +78,8 @@ def take_snapshot(
             (folder / SCHEMA).write_text(seen.schema.to_json())
             progress("writing the manifest")
             manifest = _manifest(conn, dsn, request, seen, folder, client)
-            store.commit(request.id, manifest)
+    # After the transaction: a store far away takes its time, and an open transaction keeps vacuum waiting.
+    _commit(store, manifest, progress)
     progress(f"took the snapshot {request.id}")
     return manifest
 
@@ -94,7 +95,7 @@ class _Seen:
 
 
 def _found(store: SnapshotStore, request: SnapshotRequest, dsn: Dsn) -> Manifest:
-    manifest, folder = store.open(request.id)
+    manifest = store.manifest(request.id)
     ours = (request.project, request.environment, dsn.database)
     if (manifest.project, manifest.environment, manifest.database) != ours:
         raise SnapshotUnusable(
@@ -102,7 +103,7 @@ def _found(store: SnapshotStore, request: SnapshotRequest, dsn: Dsn) -> Manifest
             why=f"It was taken for {manifest.environment} of {manifest.project}.",
             next_step="faber-db snapshots",
         )
-    check_sizes(manifest, folder)
+    check_sizes(manifest, store.sizes(request.id))
     return manifest
 
 
@@ -166,7 +167,7 @@ def _dump(conn: Connection, dsn: Dsn, folder: Path, frozen: str, deadline: float
         programs.dump(dsn, attempt, snapshot=frozen, timeout_s=_left(deadline))
     except CommandFailed as error:
         if any(text in error.why for text in _FULL_TEXTS):
-            raise _full(folder) from error
+            raise _full(str(folder)) from error
         conn.execute("SELECT 1")  # when the server went away, this says so better
         raise
     attempt.rename(folder / DUMP)
@@ -177,21 +178,39 @@ def _written(store: SnapshotStore, id_: str) -> Iterator[Path]:
     """A folder to write into, that does not outlive a failure."""
     folder = store.begin(id_)
     try:
-        yield folder
-    except OSError as error:
-        store.abandon(id_)
-        if error.errno in _FULL:
-            raise _full(folder) from error
-        raise Failed(f"The snapshot {id_!r} could not be written.", why=str(error)) from error
+        with _disk_explained(id_):
+            yield folder
     except BaseException:
         store.abandon(id_)
         raise
 
 
-def _full(folder: Path) -> SnapshotUnusable:
+def _commit(store: SnapshotStore, manifest: Manifest, progress: Progress) -> None:
+    """What is dumped whole is kept where trying again, or the next process, can go on with it."""
+    try:
+        with _disk_explained(manifest.id):
+            store.commit(manifest.id, manifest, progress=progress)
+    except Transient:
+        raise
+    except Exception:
+        store.abandon(manifest.id)
+        raise
+
+
+@contextmanager
+def _disk_explained(id_: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _full(id_) from error
+        raise Failed(f"The snapshot {id_!r} could not be written.", why=str(error)) from error
+
+
+def _full(what: str) -> SnapshotUnusable:
     return SnapshotUnusable(
         "The snapshot was not finished: the disk is full. What was written of it is removed.",
-        why=f"No space was left for {folder}.",
+        why=f"No space was left for {what}.",
         next_step="free some space, then run the same command again",
     )
 

@@ -131,7 +131,7 @@ def test_the_counts_are_those_of_the_dump_while_others_write(shop: Dsn, store: L
 
 
 def rows_dumped(store: LocalStore, id_: str, table: str) -> int:
-    folder = store.open(id_)[1] / "dump"
+    folder = store.root / id_ / "dump"
     line = next(x for x in programs.listing(folder).splitlines() if f" TABLE DATA public {table} " in x)
     data = gzip.decompress((folder / f"{line.split(';')[0]}.dat.gz").read_bytes())
     return data.count(b"\n") - 2 - 1  # the end mark and two empty lines

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from faberdb.errors import SnapshotUnusable
-from faberdb.snapshot.check import check_sizes, measure
+from faberdb.snapshot.files import check_sizes, measure
 from faberdb.snapshot.manifest import Manifest
 from faberdb.snapshot.store import LocalStore, new_snapshot_id, snapshot_id_of_release
 from tests.unit.test_snapshot_manifest import MANIFEST
@@ -38,9 +38,10 @@ def put(store: LocalStore, id_: str, *, environment: str = "production", hours: 
 
 def test_a_committed_snapshot_is_found_whole(store: LocalStore) -> None:
     manifest = put(store, "one")
-    found, folder = store.open("one")
-    assert found == manifest
-    assert (folder / "dump" / "toc.dat").read_bytes() == b"table of contents"
+    with store.opened("one") as (found, folder):
+        assert found == manifest
+        assert (folder / "dump" / "toc.dat").read_bytes() == b"table of contents"
+    assert b"".join(store.read("one", "dump/toc.dat")) == b"table of contents"
     assert store.holds("one")
 
 
@@ -59,7 +60,7 @@ def test_beginning_again_forgets_what_was_written(store: LocalStore) -> None:
 
 def test_the_folder_of_a_snapshot_is_its_owners_alone(store: LocalStore) -> None:
     put(store, "one")
-    assert stat.S_IMODE(store.open("one")[1].stat().st_mode) == 0o700
+    assert stat.S_IMODE((store.root / "one").stat().st_mode) == 0o700
 
 
 def test_snapshots_are_listed_newest_first_by_project_and_environment(store: LocalStore) -> None:
@@ -74,7 +75,7 @@ def test_snapshots_are_listed_newest_first_by_project_and_environment(store: Loc
 def test_a_damaged_manifest_does_not_hide_the_good_ones(store: LocalStore) -> None:
     put(store, "good")
     put(store, "bad")
-    (store.open("bad")[1] / "manifest.json").write_text("{")
+    (store.root / "bad" / "manifest.json").write_text("{")
     assert [m.id for m in store.list("shop")] == ["good"]
     with pytest.raises(SnapshotUnusable, match="'bad'"):
         store.manifest("bad")
@@ -82,7 +83,7 @@ def test_a_damaged_manifest_does_not_hide_the_good_ones(store: LocalStore) -> No
 
 def test_a_renamed_folder_is_not_taken_for_another_snapshot(store: LocalStore) -> None:
     put(store, "one")
-    store.open("one")[1].rename(store.root / "two")
+    (store.root / "one").rename(store.root / "two")
     with pytest.raises(SnapshotUnusable, match="that of 'one'"):
         store.manifest("two")
 
@@ -122,9 +123,9 @@ def test_an_id_that_could_leave_the_store_is_refused(store: LocalStore, id_: str
 def test_the_quick_look_names_the_file(store: LocalStore, damage: object, told: str) -> None:
     manifest = put(store, "one")
     assert callable(damage)
-    damage(store.open("one")[1])
+    damage(store.root / "one")
     with pytest.raises(SnapshotUnusable, match=told):
-        check_sizes(manifest, store.open("one")[1])
+        check_sizes(manifest, store.sizes("one"))
 
 
 def test_ids_sort_by_time_and_are_never_the_same() -> None:

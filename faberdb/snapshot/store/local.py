@@ -1,80 +1,26 @@
-"""Where snapshots are kept: complete ones by id, and those that are being written apart from them.
+"""Snapshots in a folder of this machine, or one that it has mounted.
 
-Owns names, folders and durability. Refuses to know what is inside a snapshot beyond its manifest.
+Owns folders and durability. Refuses to know what is inside a snapshot beyond its manifest.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from faberdb.errors import SnapshotUnusable
+from faberdb.progress import Progress, silent
+from faberdb.snapshot.files import MANIFEST, check_folder, sizes_in, unusable
 from faberdb.snapshot.manifest import Manifest, read_manifest
+from faberdb.snapshot.store.ids import PARTIAL, checked_id
 
-MANIFEST: Final = "manifest.json"
-_PARTIAL: Final = ".partial"
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
-
-
-def new_snapshot_id(environment: str, now: datetime) -> str:
-    """An id that sorts by time within its environment and that nobody else has."""
-    return f"{_plain(environment)}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-
-
-def snapshot_id_of_release(release_id: str) -> str:
-    """The one id of a release's snapshot, so that taking it again finds it."""
-    return f"{_plain(release_id)}-before"
-
-
-class SnapshotStore(Protocol):
-    """Keeps snapshots. Every method that writes is an ensure."""
-
-    def begin(self, id_: str) -> Path:
-        """An empty folder to write a snapshot's files into; what an earlier attempt left is gone."""
-        ...
-
-    def commit(self, id_: str, manifest: Manifest) -> None:
-        """Make what was written since `begin` durable and complete, its manifest last."""
-        ...
-
-    def abandon(self, id_: str) -> None:
-        """Remove what was written since `begin`."""
-        ...
-
-    def holds(self, id_: str) -> bool:
-        """Whether there is a complete snapshot of this id."""
-        ...
-
-    def manifest(self, id_: str) -> Manifest:
-        """A complete snapshot's manifest.
-
-        Raises:
-            SnapshotUnusable: missing, damaged, of an unknown format or another snapshot's.
-        """
-        ...
-
-    def open(self, id_: str) -> tuple[Manifest, Path]:
-        """The manifest, and a local folder with the files. They were not compared (`check_files`)."""
-        ...
-
-    def list(self, project: str, environment: str | None = None) -> tuple[Manifest, ...]:
-        """The project's snapshots with a readable manifest, newest first."""
-        ...
-
-    def delete(self, id_: str) -> None:
-        """Remove a snapshot, if it is there."""
-        ...
-
-    def free_bytes(self) -> int | None:
-        """How much may still be written, or None where nothing bounds it."""
-        ...
+_PIECE: Final = 1 << 20  # bytes read at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +37,7 @@ class LocalStore:
         partial.mkdir(mode=0o700)
         return partial
 
-    def commit(self, id_: str, manifest: Manifest) -> None:
+    def commit(self, id_: str, manifest: Manifest, *, progress: Progress = silent) -> None:
         """See `SnapshotStore`."""
         partial = self._partial(id_)
         for place, _, names in os.walk(partial, topdown=False):
@@ -111,6 +57,10 @@ class LocalStore:
                 next_step="run the same command again: it finds it",
             ) from error
         _sync(self.root)
+
+    def finish(self, id_: str, *, progress: Progress = silent) -> bool:
+        """See `SnapshotStore`. A commit here is one rename: there is nothing to go on with."""
+        return False
 
     def abandon(self, id_: str) -> None:
         """See `SnapshotStore`."""
@@ -139,9 +89,25 @@ class LocalStore:
             ) from None
         return read_manifest(text, snapshot=id_)
 
-    def open(self, id_: str) -> tuple[Manifest, Path]:
+    def sizes(self, id_: str) -> Mapping[str, int]:
         """See `SnapshotStore`."""
-        return self.manifest(id_), self._folder(id_)
+        return sizes_in(self._folder(id_))
+
+    def read(self, id_: str, name: str) -> Iterator[bytes]:
+        """See `SnapshotStore`."""
+        try:
+            with (self._folder(id_) / name).open("rb") as file:
+                while piece := file.read(_PIECE):
+                    yield piece
+        except FileNotFoundError:
+            raise unusable(self.manifest(id_), f"the file {name} is missing") from None
+
+    @contextlib.contextmanager
+    def opened(self, id_: str, *, progress: Progress = silent) -> Iterator[tuple[Manifest, Path]]:
+        """See `SnapshotStore`. The folder is the snapshot's own."""
+        manifest, folder = self.manifest(id_), self._folder(id_)
+        check_folder(manifest, folder)
+        yield manifest, folder
 
     def list(self, project: str, environment: str | None = None) -> tuple[Manifest, ...]:
         """See `SnapshotStore`."""
@@ -167,29 +133,15 @@ class LocalStore:
         return shutil.disk_usage(self.root).free
 
     def _folder(self, id_: str) -> Path:
-        return self.root / _checked(id_)
+        return self.root / checked_id(id_)
 
     def _partial(self, id_: str) -> Path:
-        return self.root / f"{_checked(id_)}{_PARTIAL}"
-
-
-def _checked(id_: str) -> str:
-    if not _ID.fullmatch(id_) or id_.endswith(_PARTIAL):
-        raise SnapshotUnusable(
-            f"{id_!r} is no snapshot's id.",
-            why="An id has letters, digits, dots, dashes and underscores, and begins with a letter or digit.",
-            next_step="faber-db snapshots",
-        )
-    return id_
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip("._-")[:120] or "snapshot"
+        return self.root / f"{checked_id(id_)}{PARTIAL}"
 
 
 def _remove(folder: Path) -> None:
     """Remove a folder that a pg_dump without a parent may still be writing into, by its path."""
-    away = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}{_PARTIAL}")
+    away = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}{PARTIAL}")
     with contextlib.suppress(FileNotFoundError):
         folder.rename(away)
         shutil.rmtree(away)
