@@ -27,6 +27,16 @@ CREATE TABLE s.part PARTITION OF s.parted FOR VALUES FROM (0) TO (100);
 CREATE TABLE s.child (e int) INHERITS (t);
 CREATE INDEX i ON t (b);
 CREATE VIEW v AS SELECT a, b FROM t WHERE c IN ('1', '2');
+CREATE MATERIALIZED VIEW m AS SELECT a, b FROM t;
+CREATE STATISTICS st ON a, b FROM t;
+CREATE FUNCTION seen() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
+CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE RULE r AS ON DELETE TO "Order Line" DO ALSO NOTHING;
+CREATE POLICY p ON t USING (a > 0);
+CREATE PUBLICATION pub FOR TABLE "Order Line";
+CREATE EXTENSION citext;
+CREATE FOREIGN DATA WRAPPER w;
+CREATE SERVER far FOREIGN DATA WRAPPER w;
 """
 
 _GRAMMAR: Final[dict[str, list[str]]] = {
@@ -75,7 +85,8 @@ _GRAMMAR: Final[dict[str, list[str]]] = {
         "ALTER TABLE <table> ALTER <name> SET STORAGE <storage>",
         "ALTER TABLE <table> ALTER <name> SET STATISTICS <number>",
         "ALTER TABLE <table> ALTER <name> SET (n_distinct = <number>)",
-        "ALTER TABLE <table> ALTER <name> SET COMPRESSION pglz",
+        # Not of a table with children: theirs stays, and a restored child has its parent's.
+        'ALTER TABLE "Order Line" ALTER <name> SET COMPRESSION pglz',
         "ALTER TABLE <table> ALTER <name> ADD GENERATED <identity> AS IDENTITY",
         "ALTER TABLE <table> ALTER <name> DROP IDENTITY",
         "ALTER TABLE <table> ALTER <name> DROP EXPRESSION",
@@ -150,15 +161,15 @@ _GRAMMAR: Final[dict[str, list[str]]] = {
         "WITH w AS (SELECT * FROM <table>) SELECT a, b FROM w UNION ALL SELECT a, b FROM <table>",
         "SELECT t AS whole, a FROM t",
     ],
-    "view": ["v", "v2", "s.v"],
+    "view": ["v", "v", "v2", "s.v"],
     "new view": ["v", "v2", "s.v"],
     "relation": ["<table>", "v", "v2", "s.v"],
     "event": ["INSERT", "UPDATE", "DELETE"],
     "routine statement": [
-        "CREATE OR REPLACE FUNCTION <new function>(x int DEFAULT <number>, VARIADIC y text[] DEFAULT ARRAY['a'::varchar])"
+        "CREATE OR REPLACE FUNCTION <new function>(x int = <number>, VARIADIC y text[] = ARRAY['a'::varchar])"
         " RETURNS text LANGUAGE sql <promise> AS $$ SELECT <value> $$",
-        "CREATE OR REPLACE FUNCTION <new function>(x int) RETURNS SETOF <table> LANGUAGE sql BEGIN ATOMIC SELECT * FROM"
-        " <table> WHERE <condition>; END",
+        "CREATE OR REPLACE FUNCTION <new function>(x int) RETURNS SETOF <table> LANGUAGE sql BEGIN ATOMIC SELECT *"
+        " FROM <table> WHERE <condition>; END",
         "CREATE OR REPLACE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE RETURN n * <number>",
         "CREATE OR REPLACE PROCEDURE s.p(x <type>) LANGUAGE plpgsql SET work_mem = '<number>MB' AS 'BEGIN END'",
         "ALTER FUNCTION twice(int) <promise>",
@@ -212,13 +223,14 @@ _GRAMMAR: Final[dict[str, list[str]]] = {
     "trigger statement": [
         "CREATE OR REPLACE TRIGGER g BEFORE <event> ON <table> FOR EACH ROW WHEN (<trigger condition>)"
         " EXECUTE FUNCTION touch()",
-        "CREATE OR REPLACE TRIGGER g AFTER UPDATE OF <name> ON <table> FOR EACH ROW EXECUTE FUNCTION touch('<number>')",
+        "CREATE OR REPLACE TRIGGER g AFTER UPDATE OF <name> ON <table> FOR EACH ROW EXECUTE FUNCTION touch('7')",
         "CREATE CONSTRAINT TRIGGER h AFTER INSERT ON <table> DEFERRABLE FOR EACH ROW EXECUTE FUNCTION touch()",
         "ALTER TABLE <table> <switch> TRIGGER g",
         "CREATE POLICY p ON <table> AS RESTRICTIVE FOR <policy command> TO <role> USING (<condition>)",
         "ALTER POLICY p ON <table> TO PUBLIC, <role> USING (<condition>) WITH CHECK (<condition>)",
-        "CREATE EVENT TRIGGER e ON ddl_command_end WHEN TAG IN ('LOAD') EXECUTE FUNCTION seen()",
+        "CREATE EVENT TRIGGER e ON ddl_command_end WHEN TAG IN (<tags>) EXECUTE FUNCTION seen()",
     ],
+    "tags": ["'DROP TABLE'", "'CREATE TABLE', 'ALTER TABLE'"],
     "trigger condition": ["NEW.a > <number>", "NEW.b IS NOT NULL", "NEW IS NOT NULL"],
     "switch": ["DISABLE", "ENABLE", "ENABLE ALWAYS", "ENABLE REPLICA"],
     "policy command": ["ALL", "SELECT", "UPDATE"],
@@ -245,14 +257,15 @@ _GRAMMAR: Final[dict[str, list[str]]] = {
         "CREATE EXTENSION IF NOT EXISTS <extension> SCHEMA <schema>",
         "ALTER TABLE t SET SCHEMA s",
         "ALTER TABLE s.t SET SCHEMA public",
-        "CREATE PUBLICATION pub FOR TABLE t WHERE (a > <number>), s.part (a)",
-        "CREATE PUBLICATION pub FOR TABLES IN SCHEMA s WITH (publish = 'insert')",
+        "CREATE PUBLICATION pub2 FOR TABLE t WHERE (a > <number>), s.part (a)",
+        "CREATE PUBLICATION pub2 FOR TABLES IN SCHEMA s WITH (publish = 'insert')",
         "ALTER PUBLICATION pub ADD TABLE <table>",
+        "ALTER PUBLICATION pub SET (publish = 'update, delete', publish_via_partition_root = true)",
         "CREATE COLLATION <new collation> (provider = libc, locale = 'C')",
         "CREATE TEXT SEARCH CONFIGURATION tc (COPY = simple)",
         "ALTER TEXT SEARCH CONFIGURATION tc DROP MAPPING FOR word",
-        "CREATE FOREIGN DATA WRAPPER w OPTIONS (a '<number>')",
-        "CREATE SERVER far FOREIGN DATA WRAPPER w OPTIONS (host 'h')",
+        "ALTER FOREIGN DATA WRAPPER w OPTIONS (ADD a '<number>')",
+        "ALTER SERVER far OPTIONS (ADD host 'h')",
         "CREATE FOREIGN TABLE ft (a int OPTIONS (k 'v'), b text) SERVER far",
     ],
     "extension": ["citext", "hstore"],
@@ -273,7 +286,7 @@ _GRAMMAR: Final[dict[str, list[str]]] = {
         "PUBLICATION pub",
         "EXTENSION <extension> CASCADE",
         "STATISTICS <new statistics>",
-        "MATERIALIZED VIEW <view>",
+        "MATERIALIZED VIEW m CASCADE",
     ],
     "renamed": [
         "TABLE <table> RENAME TO <bare table>",
@@ -304,7 +317,6 @@ _GRAMMAR: Final[dict[str, list[str]]] = {
         "COLUMN s.pair.a",
         "RULE r ON <table>",
         "PUBLICATION pub",
-        "EXTENSION citext",
         "STATISTICS <new statistics>",
     ],
     "comment": ["'said'", "E'two\\nlines; it''s'", "NULL"],
@@ -350,8 +362,8 @@ _GRAMMAR: Final[dict[str, list[str]]] = {
         "<name> <type> CHECK (<condition>)",
         '<name> text COLLATE "C"',
         "<name> int GENERATED <identity> AS IDENTITY (INCREMENT <number>)",
-        "<name> text GENERATED ALWAYS AS (<expression>) STORED",
-        "<name> int GENERATED ALWAYS AS (<expression>)",
+        "<name> text GENERATED ALWAYS AS (<text expression>) STORED",
+        "<name> int GENERATED ALWAYS AS (<int expression>)",
         "<name> serial",
         "<name> <type> REFERENCES <table>",
         "<name> <type> UNIQUE",
@@ -399,19 +411,17 @@ _GRAMMAR: Final[dict[str, list[str]]] = {
         "twice(<number>)",
         "-<number>",
     ],
-    "expression": [
-        "a + <number>",
-        "a * 2 - <number>",
+    "expression": ["<int expression>", "<text expression>"],
+    "int expression": ["a + <number>", "a * 2 - <number>", "twice(a)", "length(b) % <number>", "a"],
+    "text expression": [
         "lower(b) || '|' || coalesce(c, '')",
         "(b || 'x') COLLATE \"C\"",
         "CASE WHEN a > <number> THEN b WHEN b = 'y' THEN 'z' END",
-        "twice(a)",
         "b::varchar(5)",
         "ARRAY[b, c]::text[]",
         "substring(b FROM 1 FOR 2)",
         "a::text",
         "extract(epoch FROM d AT TIME ZONE 'UTC')",
-        "a",
     ],
     "condition": [
         "a > <number>",
