@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from faberdb.catalog import Difference, Severity, describe, differences, without_ignored
+from faberdb.catalog import Difference, Severity, describe, differences, on_common_ground
 from faberdb.ledger import Kind
 from faberdb.ledger.schemas import kept_schema
 from faberdb.markdown import code, table
@@ -106,7 +106,7 @@ def compare(target: Target, *, since: str = "") -> Drift:
     before = schema if schema.fingerprint == expected else kept_schema(target.ledger, expected)
     if before is None:
         return replace(nothing, found=schema.fingerprint, since=since)
-    found = differences(without_ignored(before, ignore), without_ignored(schema, ignore))
+    found = differences(*on_common_ground(before, schema, ignore))
     ignored = not found  # all that differs is somebody else's
     return replace(
         nothing,

@@ -36,7 +36,12 @@ class Observation:
 
 
 def observe(
-    dsn: Dsn, tool: MigrationTool, *, count: Collection[str] = (), touched: Collection[str] = ()
+    dsn: Dsn,
+    tool: MigrationTool,
+    *,
+    count: Collection[str] = (),
+    touched: Collection[str] = (),
+    column_order: bool = False,
 ) -> Observation:
     """Read the database; writes nothing, which the server enforces.
 
@@ -45,11 +50,12 @@ def observe(
         tool: whose tracking table is read.
         count: relations, as scripts name them, whose rows are counted exactly.
         touched: relations, as scripts name them, whose size, traffic and dependents are wanted.
+        column_order: whether the order of columns is part of the schema.
     """
     with connect(dsn, purpose="plan", read_only=True) as conn:
         return Observation(
             tracked=tool.tracked(conn),
-            schema=read_schema(conn, leave_out=tool.tracking_tables),
+            schema=read_schema(conn, leave_out=tool.tracking_tables, column_order=column_order),
             row_counts=_row_counts(conn, count),
             cannot_restore_beside=cannot_restore_beside(dsn),
             live=read_live(conn, touched),

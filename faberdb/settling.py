@@ -98,7 +98,7 @@ def _proven(target: Target, released: Schema, live: Schema) -> tuple[Synthesis, 
         back=to_live,
         start=live,
         end=released,
-        leave_out=target.tool.tracking_tables,
+        read=target.read,
     )
     _refuse_wrong(target, wrong)
     return to_released, to_live
@@ -110,7 +110,9 @@ def _proven_forth(target: Target, released: Schema, live: Schema) -> Synthesis:
         return _proven(target, released, live)[1]
     to_live = _written(target, released, live)
     _refuse_unwritten(target, to_live.unwritten, released, live)
-    _refuse_wrong(target, prove_from_nothing(target.dsn, way=to_live, start=released, end=live))
+    _refuse_wrong(
+        target, prove_from_nothing(target.dsn, way=to_live, start=released, end=live, read=target.read)
+    )
     return to_live
 
 

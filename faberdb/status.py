@@ -169,8 +169,12 @@ def _look(project: Project, environment: Environment, given: Given) -> _Look:
     except FaberError:  # the tool's schema is not readable; the state says so
         address = "unknown"
     seen: list[tuple[str, int, Schema]] = []
+    ordered = project.config.drift.column_order
     state = environment_state(
-        project, environment, given, also=lambda conn, tool: seen.append(_size_and_schema(conn, tool))
+        project,
+        environment,
+        given,
+        also=lambda conn, tool: seen.append(_size_and_schema(conn, tool, ordered)),
     )
     if not seen:
         return _Look(state=state, address=address)
@@ -178,13 +182,14 @@ def _look(project: Project, environment: Environment, given: Given) -> _Look:
     return _Look(state=state, address=address, size=size, tables=tables, schema=schema)
 
 
-def _size_and_schema(conn: Connection, tool: MigrationTool) -> tuple[str, int, Schema]:
+def _size_and_schema(conn: Connection, tool: MigrationTool, ordered: bool) -> tuple[str, int, Schema]:
     row = conn.execute(
         "SELECT pg_size_pretty(pg_database_size(current_database())), (SELECT count(*) FROM pg_tables"
         " WHERE schemaname NOT IN ('pg_catalog', 'information_schema'))"
     ).fetchone()
     assert row is not None
-    return row[0], row[1], read_schema(conn, leave_out=tool.tracking_tables)
+    schema = read_schema(conn, leave_out=tool.tracking_tables, column_order=ordered)
+    return row[0], row[1], schema
 
 
 def _drifted(ledger: Ledger, project: Project, environment: str, look: _Look) -> bool | None:

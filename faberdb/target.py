@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from faberdb.catalog import Schema, read_schema
-from faberdb.connection import connect
+from faberdb.connection import Connection, connect
 from faberdb.credentials import ledger_dsn, resolve_dsn
 from faberdb.dsn import Dsn
 from faberdb.embedded import start_server
@@ -41,7 +41,15 @@ class Target:
     def schema(self) -> Schema:
         """The database's schema now, the tool's own tables left out."""
         with connect(self.dsn, purpose="schema") as conn:
-            return read_schema(conn, leave_out=self.tool.tracking_tables)
+            return self.read(conn)
+
+    def read(self, conn: Connection) -> Schema:
+        """The schema of the database that is connected, as this project tells one."""
+        return read_schema(
+            conn,
+            leave_out=self.tool.tracking_tables,
+            column_order=self.project.config.drift.column_order,
+        )
 
     def fingerprint(self) -> str:
         """Of the database's schema now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from faberdb.catalog.difference import Difference, Severity, describe, differences
-from faberdb.catalog.ignoring import without_ignored
+from faberdb.catalog.ignoring import on_common_ground, without_ignored
 from faberdb.catalog.reader import read_schema
 from faberdb.catalog.schema import FORMAT, KINDS, Schema, kind_of
 
@@ -16,6 +16,7 @@ __all__ = [
     "describe",
     "differences",
     "kind_of",
+    "on_common_ground",
     "read_schema",
     "without_ignored",
 ]

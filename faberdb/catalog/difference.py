@@ -46,7 +46,9 @@ class Difference:
         if kind in _SAID:
             return Severity.INFO
         if self.kind == "removed":
-            return Severity.MEDIUM if kind in _RULES - _GUARDS | {"index"} else Severity.HIGH
+            return (
+                Severity.MEDIUM if kind in _RULES - _GUARDS | {"index", "column order of"} else Severity.HIGH
+            )
         if self.kind == "added":
             return Severity.MEDIUM if kind in _RULES | _ACCESS else Severity.LOW
         retyped = kind in {"column", "attribute"} and _first(self.before) != _first(self.after)

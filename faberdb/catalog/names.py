@@ -46,7 +46,7 @@ def table_of(name: str, definition: str) -> str:
     if kind == "index":
         node = statement_of(definition)
         return relation(node.index_stmt.relation) if node is not None else ""
-    if kind in {"comment on", "owner of", "grants on"}:
+    if kind in {"comment on", "owner of", "grants on", "column order of"}:
         return table_of(identity, "") if kind_of(identity) != "index" else ""
     return ""
 

@@ -1,8 +1,9 @@
 """Reading a whole schema from a live server, by a few set-based queries on its system catalogue.
 
 Server versions 13 to 18. Told are all objects of the database that are neither the server's nor an
-extension's; not told are data, positions of columns, object ids, the last values of sequences, and what
-is not inside the database's dump: roles, settings of the database, subscriptions and user mappings.
+extension's; not told are data, object ids, positions of columns unless asked for, the last values of
+sequences, and what is not inside the database's dump: roles, settings of the database, subscriptions and
+user mappings.
 PostgreSQL prints expressions a little differently from one major version to the next, so fingerprints
 compare within one. A large schema is read by two sessions at once, which see the same moment.
 """
@@ -58,7 +59,13 @@ _MOVED: Final = (
 )
 
 
-def read_schema(conn: Connection, *, leave_out: Collection[str] = (), at_once: bool | None = None) -> Schema:
+def read_schema(
+    conn: Connection,
+    *,
+    leave_out: Collection[str] = (),
+    column_order: bool = False,
+    at_once: bool | None = None,
+) -> Schema:
     """The whole schema of the connected database, as of one moment.
 
     Works inside a transaction that the caller has open, and leaves its settings as they were.
@@ -67,6 +74,7 @@ def read_schema(conn: Connection, *, leave_out: Collection[str] = (), at_once: b
         conn: any login: the catalogue is readable to all.
         leave_out: unqualified names of tables that are not the application's, such as a migration tool's
             tracking table; their columns, constraints, indexes and owned sequences go with them.
+        column_order: whether the order of a table's columns is part of its schema.
         at_once: whether a second session reads the keys meanwhile; by default one does if the schema is large.
             There is none inside the caller's transaction, which it could not see, nor where none is to be had.
 
@@ -85,17 +93,21 @@ def read_schema(conn: Connection, *, leave_out: Collection[str] = (), at_once: b
     alone = conn.info.transaction_status != TransactionStatus.IDLE
     try:
         with _steady(conn), _second(conn, wanted=False if alone else at_once) as other:
-            found = _read_both(conn, other, parameters) if other else _read_all(conn, parameters)
+            found = (
+                _read_both(conn, other, parameters, column_order)
+                if other
+                else _read_all(conn, parameters, column_order)
+            )
     except _MOVED as error:
         raise moved(str(error)) from error
     return Schema(objects=found.annotated())
 
 
-def _read_both(conn: Connection, other: Connection, parameters: dict[str, Any]) -> Found:
+def _read_both(conn: Connection, other: Connection, parameters: dict[str, Any], column_order: bool) -> Found:
     with ThreadPoolExecutor(1) as pool:
         keys = pool.submit(_read_keys, other, parameters)
         try:
-            found = _read_rest(conn, parameters)
+            found = _read_rest(conn, parameters, column_order)
             found.join(keys.result())
         except BaseException:
             other.cancel_safe()  # nobody waits for it any more
@@ -103,8 +115,8 @@ def _read_both(conn: Connection, other: Connection, parameters: dict[str, Any]) 
     return found
 
 
-def _read_all(conn: Connection, parameters: dict[str, Any]) -> Found:
-    found = _read_rest(conn, parameters)
+def _read_all(conn: Connection, parameters: dict[str, Any], column_order: bool) -> Found:
+    found = _read_rest(conn, parameters, column_order)
     found.join(_read_keys(conn, parameters))
     return found
 
@@ -115,13 +127,13 @@ def _read_keys(conn: Connection, parameters: dict[str, Any]) -> Found:
     return found
 
 
-def _read_rest(conn: Connection, parameters: dict[str, Any]) -> Found:
+def _read_rest(conn: Connection, parameters: dict[str, Any], column_order: bool) -> Found:
     version = conn.info.server_version
     found = Found(grants=list(_rows(conn, GRANTS_QUERY)), comments=list(_rows(conn, COMMENTS_QUERY)))
     found.add(_rows(conn, database_objects_query(version), parameters))
     found.add(_rows(conn, TYPES_QUERY))
     found.add(_rows(conn, ROUTINES_QUERY))
-    found.add(_rows(conn, relations_query(version), parameters))
+    found.add(_rows(conn, relations_query(version, column_order=column_order), parameters))
     return found
 
 

@@ -110,6 +110,16 @@ LEFT JOIN weak n ON n.conrelid = a.attrelid AND n.attnum = a.attnum
 WHERE r.relkind <> 'S'
 """
 
+# A dump creates an inherited column where its parent has it, wherever it stood.
+_COLUMN_ORDER: Final = """
+SELECT 0::oid, r.oid, 0, 'column order of',
+  CASE r.relkind WHEN 'f' THEN 'foreign table ' ELSE 'table ' END || r.name,
+  string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum), NULL
+FROM rel r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE r.relkind IN ('r', 'p', 'f') AND (a.attinhcount = 0 OR r.relispartition)
+GROUP BY r.oid, r.relkind, r.name
+"""
+
 # A sequence goes with the column that owns it: a tracking table's is left out with its table.
 _SEQUENCES: Final = """
 SELECT 'pg_class'::regclass::oid, r.oid, 0, 'sequence', r.name,
@@ -208,12 +218,13 @@ _SINCE: Final = (
 )
 
 
-def relations_query(server_version: int) -> str:
+def relations_query(server_version: int, *, column_order: bool = False) -> str:
     """Tables, views, sequences and what hangs on them, without their keys.
 
     Its one parameter, like that of `keys_query`, is `leave_out`, an array of unqualified table names.
     """
-    return _query(_HEAD + "UNION ALL".join(_PLAIN), server_version)
+    parts = (*_PLAIN, _COLUMN_ORDER) if column_order else _PLAIN
+    return _query(_HEAD + "UNION ALL".join(parts), server_version)
 
 
 def keys_query(server_version: int) -> str:

@@ -34,6 +34,7 @@ KINDS: Final = (
     "table",
     "foreign table",
     "column",
+    "column order of",
     "constraint",
     "index",
     "statistics",

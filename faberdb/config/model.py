@@ -153,6 +153,11 @@ class DriftSection(Section):
         default=_OTHERS,
         description="Globs of what others own and change, such as public.events_p* or index public.tmp_*: no drift.",
     )
+    column_order: bool = Field(
+        default=False,
+        description="The order of a table's columns is part of its schema: INSERT without a list of columns, COPY"
+        " and SELECT * depend on it.",
+    )
 
 
 class BackupSection(Section):

@@ -44,6 +44,7 @@ def every_check(
     thresholds: Thresholds,
     baseline: Baseline | None,
     connected_ms: Callable[[], float],
+    column_order: bool = False,
 ) -> Iterator[Check]:
     """Every check there is for a database, in the order of the report."""
     leave_out = tool.tracking_tables if tool else ()
@@ -66,7 +67,9 @@ def every_check(
     )
     yield schema(
         "fingerprint",
-        lambda conn: structure.fingerprint(conn, expected=expected, leave_out=leave_out),
+        lambda conn: structure.fingerprint(
+            conn, expected=expected, leave_out=leave_out, column_order=column_order
+        ),
         quick=False,
     )
     yield schema("invalid indexes", structure.invalid_indexes)

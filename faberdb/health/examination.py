@@ -53,6 +53,7 @@ def check_health(
     checks: Collection[str] | None = None,
     timeout_s: float = 30,
     baseline: Baseline | None = None,
+    column_order: bool = False,
 ) -> HealthReport:
     """Look at a database; writes nothing, and a database that is away is a finding.
 
@@ -65,6 +66,7 @@ def check_health(
         checks: areas of `AREAS`, or names of single checks; all where None. Connecting is always judged.
         timeout_s: of the whole. Opening the session may take up to two seconds more: libpq counts so.
         baseline: what the statements took before the last release; None where nobody noted it.
+        column_order: whether the order of columns is part of the schema.
 
     Raises:
         Refused: `checks` names what there is not.
@@ -76,6 +78,7 @@ def check_health(
         thresholds=thresholds or Thresholds(),
         baseline=baseline,
         connected_ms=lambda: limit.connected_ms,
+        column_order=column_order,
     )
     wanted = chosen(tuple(every), checks)
     results: list[CheckResult] = []

@@ -34,9 +34,11 @@ Expected = Callable[[Schema], str]
 """Gets the schema that was found; returns the fingerprint that it should have, "" where that is not known."""
 
 
-def fingerprint(conn: Connection, *, expected: Expected | None, leave_out: Collection[str]) -> CheckResult:
+def fingerprint(
+    conn: Connection, *, expected: Expected | None, leave_out: Collection[str], column_order: bool
+) -> CheckResult:
     """The schema against the one on record; reads the catalogue only."""
-    found = read_schema(conn, leave_out=leave_out)
+    found = read_schema(conn, leave_out=leave_out, column_order=column_order)
     return _fingerprint(found.fingerprint, (expected(found) if expected else "") or None)
 
 

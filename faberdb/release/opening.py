@@ -25,7 +25,8 @@ from faberdb.target import Target
 def plan_target(target: Target, *, change: str = "", requester: str = "", skip_backup: bool = False) -> Plan:
     """What would run in the environment now. Writes nothing, neither there nor in the ledger."""
     revisions = target.tool.revisions()
-    seen = observe(target.dsn, target.tool)
+    ordered = target.project.config.drift.column_order
+    seen = observe(target.dsn, target.tool, column_order=ordered)
     waiting = {r.name: r.script for r in pending(revisions, seen.tracked)}
     scripts = {name: parse_script(script, source=name) for name, script in waiting.items()}
     expected = comparable_fingerprint(
@@ -36,7 +37,13 @@ def plan_target(target: Target, *, change: str = "", requester: str = "", skip_b
         scripts[reversal.name] = parse_script(reversal.script, source=reversal.name)
     if scripts:
         named = {o for script in scripts.values() for s in script for o in s.objects}
-        seen = observe(target.dsn, target.tool, count=touched_relations(scripts), touched=named)
+        seen = observe(
+            target.dsn,
+            target.tool,
+            count=touched_relations(scripts),
+            touched=named,
+            column_order=ordered,
+        )
     config = target.project.config
     second = ask_squawk(waiting) if config.lint.squawk else SecondOpinion(opinions={})
     return make_plan(

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from faberdb.catalog import Schema, without_ignored
+from faberdb.catalog import Schema, on_common_ground
 from faberdb.errors import Refused, Transient
 from faberdb.ledger import Entry, Kind, Ledger
 from faberdb.ledger.schemas import kept_schema
@@ -147,8 +147,8 @@ def comparable_fingerprint(
     kept = kept_schema(ledger, expected)
     if kept is None:
         return ""
-    same = without_ignored(kept, ignore).fingerprint == without_ignored(found, ignore).fingerprint
-    return found.fingerprint if same else expected
+    was, now = on_common_ground(kept, found, ignore)
+    return found.fingerprint if was == now else expected
 
 
 def left_by(ledger: Ledger, environment: str, release: str) -> tuple[Release, str]:

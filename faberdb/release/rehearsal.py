@@ -14,7 +14,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from faberdb.catalog import Schema, read_schema
 from faberdb.checks import run_checks
 from faberdb.connection import Connection, connect, flushed_together
 from faberdb.dsn import Dsn
@@ -164,7 +163,7 @@ class _Rehearsal:
         )
 
     def _schema(self, conn: Connection) -> str:
-        schema: Schema = read_schema(conn, leave_out=self.target.tool.tracking_tables)
+        schema = self.target.read(conn)
         keep_schema(self.target.ledger, schema)
         return schema.fingerprint
 
@@ -199,7 +198,7 @@ class _Rehearsal:
 
     def _read(self, dsn: Dsn) -> str:
         with connect(dsn, purpose="rehearse") as conn:
-            return read_schema(conn, leave_out=self.target.tool.tracking_tables).fingerprint
+            return self.target.read(conn).fingerprint
 
     def _why_no_undo(self, snapshot: str) -> str:
         if self.plan.undo.way is not UndoWay.RESTORE_AND_SWAP:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from faberdb.catalog import read_schema
 from faberdb.connection import Connection
 from faberdb.errors import PlanStale, RevisionFailed
 from faberdb.lock_modes import merged
@@ -88,7 +87,7 @@ def _revert(target: Target, conn: Connection, plan: Plan, step: Step, progress: 
     reversal = named_reversal(target.project.root, plan.environment, step.revision)
     if reversal is None or reversal.checksum != step.checksum:
         raise _edited(step)
-    now = read_schema(conn, leave_out=target.tool.tracking_tables).fingerprint
+    now = target.read(conn).fingerprint
     if now == reversal.expected:
         return
     if now != plan.fingerprint:

@@ -49,6 +49,7 @@ def environment_health(
         checks=asked,
         timeout_s=timeout_s,
         baseline=history_of(target).baseline(),
+        column_order=target.project.config.drift.column_order,
     )
     if checks is None or PROJECT not in checks:
         return report

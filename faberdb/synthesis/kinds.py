@@ -85,6 +85,7 @@ KINDS_WRITTEN: Final[Mapping[str, Kind]] = MappingProxyType(
             holds="values",
             comes_along=True,
         ),
+        "column order of": Kind(create=nothing, drop=nothing, change=columns.change_order),
         "default of": Kind(
             create=columns.create_default, drop=columns.drop_default, change=columns.change_default
         ),

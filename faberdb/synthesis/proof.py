@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
 
-from faberdb.catalog import Schema, read_schema
+from faberdb.catalog import Schema
 from faberdb.catalog.difference import describe, differences
 from faberdb.connection import Connection, connect
 from faberdb.databases import drop_database, ensure_database, fitting_name
@@ -18,9 +18,11 @@ from faberdb.synthesis.writing import Synthesis, synthesise
 
 _SHOWN = 5
 
+Read = Callable[[Connection], Schema]
+
 
 def prove(
-    dsn: Dsn, *, there: Synthesis, back: Synthesis, start: Schema, end: Schema, leave_out: Collection[str]
+    dsn: Dsn, *, there: Synthesis, back: Synthesis, start: Schema, end: Schema, read: Read
 ) -> tuple[str, ...]:
     """Run both ways on a copy of a live database whose schema is `start`.
 
@@ -30,7 +32,7 @@ def prove(
         back: from `end` to `start`.
         start: the live schema.
         end: the schema to arrive at.
-        leave_out: unqualified names of the migration tool's tables.
+        read: reads the schema of an open connection as those two were read.
 
     Returns:
         What differs or fails, in words; empty when both ways arrive.
@@ -39,10 +41,12 @@ def prove(
         FaberError: the copy could not be made.
     """
     with schema_copies(dsn) as (copy,), connect(copy, purpose="prove") as conn:
-        return _both_ways(conn, there, back, start, end, leave_out)
+        return _both_ways(conn, there, back, start, end, read)
 
 
-def prove_from_nothing(dsn: Dsn, *, way: Synthesis, start: Schema, end: Schema) -> tuple[str, ...]:
+def prove_from_nothing(
+    dsn: Dsn, *, way: Synthesis, start: Schema, end: Schema, read: Read
+) -> tuple[str, ...]:
     """Run one way in a new database beside a live one, where nothing leads back from the live schema to `start`.
 
     Args:
@@ -50,6 +54,7 @@ def prove_from_nothing(dsn: Dsn, *, way: Synthesis, start: Schema, end: Schema) 
         way: from `start` to `end`.
         start: written into the new database first.
         end: the schema to arrive at.
+        read: as in `prove`.
 
     Returns:
         As `prove`.
@@ -58,13 +63,13 @@ def prove_from_nothing(dsn: Dsn, *, way: Synthesis, start: Schema, end: Schema) 
         FaberError: the database could not be made.
     """
     with _beside(dsn) as copy, connect(copy, purpose="prove") as conn:
-        first = synthesise(read_schema(conn), start, login=dsn.user)
+        first = synthesise(read(conn), start, login=dsn.user)
         if first.unwritten:
             return (
                 "The schema to begin with cannot be written.",
                 *(left.text for left in first.unwritten[:_SHOWN]),
             )
-        return _run(conn, first, start, ()) or _run(conn, way, end, ())
+        return _run(conn, first, start, read) or _run(conn, way, end, read)
 
 
 @contextmanager
@@ -84,15 +89,15 @@ def _both_ways(
     back: Synthesis,
     start: Schema,
     end: Schema,
-    leave_out: Collection[str],
+    read: Read,
 ) -> tuple[str, ...]:
-    copied = read_schema(conn, leave_out=leave_out)
+    copied = read(conn)
     if copied.fingerprint != start.as_restored().fingerprint:
         return ("The copy of the live schema is not equal to it.", *_said(start.as_restored(), copied))
-    return _run(conn, there, end, leave_out) or _run(conn, back, start, leave_out)
+    return _run(conn, there, end, read) or _run(conn, back, start, read)
 
 
-def _run(conn: Connection, way: Synthesis, wanted: Schema, leave_out: Collection[str]) -> tuple[str, ...]:
+def _run(conn: Connection, way: Synthesis, wanted: Schema, read: Read) -> tuple[str, ...]:
     """What fails or differs from the schema that is wanted."""
     try:
         with conn.transaction():
@@ -100,7 +105,7 @@ def _run(conn: Connection, way: Synthesis, wanted: Schema, leave_out: Collection
                 conn.execute(statement.encode())
     except psycopg.Error as error:
         return (f"{str(error).strip().splitlines()[0]}: {' '.join(statement.split())[:200]}",)
-    found = read_schema(conn, leave_out=leave_out)
+    found = read(conn)
     if found.fingerprint != wanted.as_restored().fingerprint:
         return _said(wanted.as_restored(), found)
     return ()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from faberdb.catalog import Schema, differences, read_schema
+from faberdb.catalog import Schema, describe, differences, read_schema
 from faberdb.connection import connect
 from faberdb.dsn import Dsn
 from faberdb.errors import Transient
@@ -184,3 +184,18 @@ def test_identity_of_overloads_and_quoted_names_is_exact(fresh_database: Dsn) ->
         names = set(read_schema(conn).objects)
 
     assert {'column public."a.b".c', "column a.b.c"} <= names
+
+
+def test_the_order_of_columns_is_told_to_those_who_ask(create_database: Callable[..., Dsn]) -> None:
+    one, other = create_database("one"), create_database("other")
+    with connect(one, purpose="test") as conn:
+        conn.execute('CREATE TABLE t (a int, "b c" text); CREATE TABLE child (d int) INHERITS (t)')
+        plain, ordered = read_schema(conn), read_schema(conn, column_order=True)
+    with connect(other, purpose="test") as conn:
+        conn.execute('CREATE TABLE t ("b c" text, a int); CREATE TABLE child (d int) INHERITS (t)')
+        turned, turned_order = read_schema(conn), read_schema(conn, column_order=True)
+
+    assert plain == turned
+    (found,) = differences(ordered, turned_order)
+    assert describe(found) == 'changed column order of table public.t: a, "b c" -> "b c", a'
+    assert ordered.without({"column order of"}) == plain

@@ -6,12 +6,14 @@ from dataclasses import dataclass, fields
 
 import pytest
 
-from faberdb.catalog import Difference, Schema
+from faberdb.catalog import Difference, Schema, describe
 from faberdb.connection import connect
 from faberdb.drift import Drift, compare, look_for_drift
 from faberdb.dsn import Dsn
+from faberdb.errors import Refused
 from faberdb.ledger import Kind
 from faberdb.release.opening import plan_target
+from faberdb.settling import adopt
 from faberdb.target import Target, open_target
 from tests.flows.shoplet import Shoplet
 from tests.integration.releasing import begin, begin_undo, end_undo, land
@@ -214,3 +216,47 @@ def replace_kept(server: Dsn, target: Target, fingerprint: str, body: bytes | No
                 "INSERT INTO faber_ledger.schema (fingerprint, body) VALUES (%s, %s)",
                 (fingerprint, gzip.compress(body)),
             )
+
+
+ORDERED = "\n[drift]\ncolumn_order = true\n"
+AGAIN = (
+    "ALTER TABLE account DROP COLUMN balance, ADD COLUMN balance int NOT NULL DEFAULT 0;"
+    "ALTER TABLE account ALTER balance DROP DEFAULT"
+)
+
+
+def configured(shoplet: Shoplet, text: str) -> None:
+    config = shoplet.root / "faber-db.toml"
+    config.write_text(config.read_text() + text)
+
+
+def test_the_order_of_columns_is_drift_where_the_project_says_so(shoplet: Shoplet) -> None:
+    configured(shoplet, ORDERED)
+    land(shoplet)
+    with open_target(shoplet.root, "production") as target:
+        by_hand(target, AGAIN)
+        (found,) = compare(target).differences
+        assert describe(found) == (
+            "changed column order of table public.account: id, owner, balance, note"
+            " -> id, owner, note, balance"
+        )
+        shoplet.add(LABEL)
+        assert "drift" in [f.code for f in plan_target(target, requester="Priya").blocked]
+        with pytest.raises(Refused, match="which only a new table has"):
+            adopt(target)
+
+
+def test_the_order_of_columns_is_no_drift_otherwise(shoplet: Shoplet, target: Target) -> None:
+    land(shoplet)
+    by_hand(target, AGAIN)
+    assert not compare(target).drifted
+
+
+def test_turning_the_order_of_columns_on_is_no_drift(shoplet: Shoplet) -> None:
+    land(shoplet)
+    configured(shoplet, ORDERED)
+    with open_target(shoplet.root, "production") as target:
+        assert not compare(target).drifted
+        assert not plan_target(target, requester="Priya").blocked
+        by_hand(target, "CREATE TABLE by_hand (id int)")
+        assert "table public.by_hand" in [d.object for d in compare(target).differences]

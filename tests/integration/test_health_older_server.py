@@ -2,77 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
 import time
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 from faberdb.connection import connect
 from faberdb.dsn import Dsn
 from faberdb.health import CheckResult, HealthState, Thresholds, check_health
-
-_PORT = 6015
-
-
-@dataclass(frozen=True, slots=True)
-class OlderServer:
-    """A PostgreSQL of the system's packages, run as the user postgres."""
-
-    folder: Path
-    programs: Path
-
-    @property
-    def dsn(self) -> Dsn:
-        return Dsn(host=str(self.folder), port=_PORT, user="postgres", database="postgres")
-
-    def run(self, *command: object) -> None:
-        as_postgres = ["runuser", "-u", "postgres", "--"]
-        subprocess.run(
-            [*as_postgres, *map(str, command)],
-            check=True,
-            cwd="/",
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def start(self, name: str, options: str) -> None:
-        options = f"-k {self.folder} -c fsync=off {options}"
-        log = self.folder / f"{name}.log"
-        self.run(self.programs / "pg_ctl", "-D", self.folder / name, "-l", log, "-w", "-o", options, "start")
-
-    def stop(self, name: str) -> None:
-        self.run(self.programs / "pg_ctl", "-D", self.folder / name, "-m", "immediate", "stop")
-
-
-@pytest.fixture(scope="module")
-def older() -> Iterator[OlderServer]:
-    found = [p for v in (17, 16, 15, 14, 13) if (p := Path(f"/usr/lib/postgresql/{v}/bin")).is_dir()]
-    if not found or shutil.which("runuser") is None or shutil.which("openssl") is None:
-        pytest.skip("no older PostgreSQL is installed here")
-    folder = Path("/tmp") / f"faber-db-older-{uuid.uuid4().hex[:8]}"
-    folder.mkdir()
-    shutil.chown(folder, "postgres")
-    server = OlderServer(folder, found[0])
-    data = folder / "data"
-    server.run(found[0] / "initdb", "-D", data, "-A", "trust", "-E", "UTF8")
-    key, certificate = data / "server.key", data / "server.crt"
-    server.run(
-        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"),
-        *("-keyout", key, "-out", certificate),
-    )
-    key.chmod(0o600)
-    with (data / "pg_hba.conf").open("a") as hba:
-        hba.write("host all all 0.0.0.0/0 trust\n")
-    server.start("data", f"-p {_PORT} -c listen_addresses=0.0.0.0 -c ssl=on")
-    yield server
-    server.stop("data")
-    shutil.rmtree(folder)
+from tests.older_server import OlderServer, free_port
 
 
 def look(dsn: Dsn, name: str, thresholds: Thresholds | None = None) -> CheckResult:
@@ -120,12 +59,13 @@ def test_a_session_over_the_network_is_told_by_its_cipher_or_warned_of(older: Ol
 
 
 def test_a_standby_that_is_late_is_told_on_both_sides(older: OlderServer) -> None:
+    port = free_port()
     older.run(
         *(older.programs / "pg_basebackup", "-D", older.folder / "standby", "-R", "-c", "fast"),
-        *("-h", older.folder, "-p", _PORT),
+        *("-h", older.folder, "-p", older.port),
     )
-    older.start("standby", f"-p {_PORT + 1} -c listen_addresses='' -c recovery_min_apply_delay=1h")
-    standby = replace(older.dsn, port=_PORT + 1)
+    older.start("standby", f"-p {port} -c listen_addresses='' -c recovery_min_apply_delay=1h")
+    standby = replace(older.dsn, port=port)
     bound = replace(Thresholds(), replication_lag_warn_seconds=0.2)
     try:
         with connect(older.dsn, purpose="test") as conn:

@@ -939,7 +939,7 @@ def test_a_change_by_hand_is_written_both_ways_and_proven(
     after = schema_after(dsn, change)
     forth, back = both(before, after)
     assert (forth.unwritten, back.unwritten) == ((), ())
-    assert prove(dsn, there=back, back=forth, start=after, end=before, leave_out=()) == ()
+    assert prove(dsn, there=back, back=forth, start=after, end=before, read=read_schema) == ()
 
 
 def test_new_labels_come_where_they_belong(create_database: Callable[..., Dsn]) -> None:
@@ -1070,12 +1070,12 @@ def test_a_way_that_does_not_arrive_is_no_proof(create_database: Callable[..., D
     after = schema_after(dsn, "CREATE INDEX hand ON account (owner); CREATE INDEX other ON account (balance)")
     forth, back = both(before, after)
     half = Synthesis(steps=back.steps[:-1], unwritten=())
-    assert prove(dsn, there=half, back=forth, start=after, end=before, leave_out=()) == (
+    assert prove(dsn, there=half, back=forth, start=after, end=before, read=read_schema) == (
         "added index public.other: CREATE INDEX other ON public.account USING btree (balance)",
     )
     step = Step(act=Act.DROP, object="index nothing", statements=("DROP INDEX nothing",))
     wrong = Synthesis(steps=(step,), unwritten=())
-    (said,) = prove(dsn, there=wrong, back=forth, start=after, end=before, leave_out=())
+    (said,) = prove(dsn, there=wrong, back=forth, start=after, end=before, read=read_schema)
     assert 'index "nothing" does not exist: DROP INDEX nothing' in said
 
 
