@@ -90,6 +90,13 @@ def test_the_lock_is_the_strongest_documented_one(script: str, lock: str) -> Non
     assert only(script).lock == lock
 
 
+def test_an_index_that_the_script_made_on_an_older_table_locks_that_table() -> None:
+    *_, dropped = parse_script("CREATE INDEX i ON a (b);\nDROP INDEX CONCURRENTLY i;", source="x")
+    assert dropped.lock == "SHARE UPDATE EXCLUSIVE"
+    *_, dropped = parse_script("CREATE TABLE a (b int); CREATE INDEX i ON a (b); DROP INDEX i;", source="x")
+    assert dropped.lock == ""
+
+
 def test_relations_that_the_script_made_itself_need_no_lock() -> None:
     script = (
         'CREATE TABLE "A" (b int); CREATE INDEX i ON "A"(b); ALTER TABLE "A" ADD FOREIGN KEY (b) REFERENCES o'
@@ -304,7 +311,11 @@ def test_a_script_of_comments_has_no_statements() -> None:
         ("SELECT 'é';\n\nSELEC 1", 3, "syntax error"),
         ("SELECT 1;\n\\i other.sql\n", 2, r"\i is a command of psql"),
         ("SELECT 1;\nCOPY a FROM STDIN;\n1\t2\n\\.\n", 3, "COPY"),
-        ("SELECT 1;\nCOPY a FROM STDIN;\n", 2, "COPY"),
+        ("SELECT 1;\nCOPY a FROM STDIN;\n", 2, "COPY ... FROM STDIN"),
+        ("SELECT 1;\nCOPY a FROM STDIN;\n\\.\n", 3, "COPY ... FROM STDIN"),
+        ("COPY a TO STDOUT;", 1, "COPY ... TO STDOUT"),
+        ("SELECT 1;\nSELECT 'DROP TABLE a' \\gexec\n", 2, r"\gexec is a command of psql"),
+        ("SELECT 1;\nINSERT INTO a VALUES (:'name');\n", 2, ":'name' is a variable of psql"),
         ("\ufeffSELECT 1;", 1, "byte order mark"),
         ("SELECT 1;\nSELECT '\0'", 2, "NUL"),
     ],
