@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from faberdb.errors import UnreadableSql
@@ -371,12 +369,3 @@ def test_hazards_are_the_keys_of_the_plugins_configuration() -> None:
         "delete_without_where",
         "drop_column",
     } <= {h.value for h in Hazard}
-
-
-def test_three_hundred_scripts_are_read_in_a_moment() -> None:
-    script = 'CREATE TABLE "A" (id int);\nALTER TABLE "A" ADD COLUMN b text;\n' * 5
-    parse_script(script, source="warm")
-    began = time.perf_counter()
-    for number in range(300):
-        parse_script(f"{script} SELECT {number}", source="x")
-    assert time.perf_counter() - began < 3
