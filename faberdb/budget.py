@@ -26,11 +26,11 @@ class Budget:
         if min(*bounds, self.attempts, self.idle_s) <= 0:
             raise ValueError("a budget's bounds are positive")
 
-    @property
-    def text(self) -> str:
-        """For people, without an end mark."""
+    def text_for(self, *, concurrent: bool) -> str:
+        """For people, without an end mark; `concurrent` where a statement of the step runs outside transactions."""
         ends = f"; ends transactions of {', '.join(self.end_idle)} that idle" if self.end_idle else ""
         return (
             f"a lock is waited for at most {self.lock_timeout_s:g} s, {self.attempts} times within"
             f" {self.patience_s:g} s{ends}; a statement takes at most {self.statement_timeout_s:g} s"
+            + (f", one outside transactions {self.concurrent_timeout_s:g} s" if concurrent else "")
         )

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from faberdb.framing import EnvironmentState, Framing
 from faberdb.ledger import Entry
+from faberdb.lock_modes import strongest
 from faberdb.markdown import one_line, table
-from faberdb.plan import Plan, UndoWay
+from faberdb.plan import OPAQUE, Plan, PlannedStatement, UndoWay
 from faberdb.release.copying import CopyKind
 from faberdb.release.record import Outcome, Release
 from faberdb.release.rehearsal import Evidence
@@ -133,15 +134,17 @@ def revision_rows(plan: Plan) -> list[dict[str, Any]]:
             else "low",
             "statements": len(step.statements),
             "one transaction": "yes" if step.atomic else "no",
-            "strongest lock": next((s.lock for s in _by_risk(step.statements) if s.lock), "none"),
+            "strongest lock": _strongest_lock(step.statements),
             "undo": step.undo,
         }
         for number, step in enumerate(plan.steps, 1)
     ]
 
 
-def _by_risk(statements: Sequence[Any]) -> Iterator[Any]:
-    yield from sorted(statements, key=lambda s: -s.risk.weight)
+def _strongest_lock(statements: Sequence[PlannedStatement]) -> str:
+    return strongest(s.lock for s in statements) or next(
+        (s.lock_text for s in statements if s.verb in OPAQUE), "none"
+    )
 
 
 def build_page(

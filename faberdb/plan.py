@@ -34,6 +34,9 @@ class ApprovalLevel(StrEnum):
     ENHANCED = "enhanced"  # with the confirmation phrase
 
 
+OPAQUE: Final = ("DO", "CALL")  # verbs of statements that run code which cannot be judged from outside
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStatement:
     """One statement of a step, as people read it before they approve."""
@@ -46,6 +49,11 @@ class PlannedStatement:
     risk: Risk
     transactional: bool
     locks: tuple[tuple[str, str], ...] = ()  # relation and mode, on what was there before
+
+    @property
+    def lock_text(self) -> str:
+        """For people: of code that runs unseen nobody knows before it ran."""
+        return self.lock or ("not known" if self.verb in OPAQUE else "none")
 
 
 class StepKind(StrEnum):
@@ -67,6 +75,11 @@ class Step:
     atomic: bool  # all of it in one transaction: a failure or a crash leaves nothing of it
     budget: Budget
     undo: str  # how this step is taken back, in words
+
+    @property
+    def bounds(self) -> str:
+        """For people: what its statements may take, without an end mark."""
+        return self.budget.text_for(concurrent=not all(s.transactional for s in self.statements))
 
     @property
     def how(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from faberdb.lint.page import finding_lines
 from faberdb.markdown import code
-from faberdb.plan import ApprovalLevel, Plan, Step
+from faberdb.plan import OPAQUE, ApprovalLevel, Plan, PlannedStatement, Step
 from faberdb.release.copying import CopyKind
 from faberdb.release.rehearsal import Evidence
 from faberdb.risk import CONFIRMATION_PHRASE, Risk
@@ -76,25 +76,24 @@ def _steps(plan: Plan) -> Iterator[str]:
 
 
 def _step(number: int, step: Step, room: int) -> str:
-    shown = [
-        f"- {code(s.text, _LONGEST)} ({', '.join(x for x in (s.risk.value, s.lock) if x)})"
-        for s in step.statements[:room]
-    ]
+    shown = [f"- {code(s.text, _LONGEST)} ({_risk_and_lock(s)})" for s in step.statements[:room]]
     more = len(step.statements) - len(shown)
     lines = [*shown, f"- … {more} more"] if more else shown
-    return f"### {number}. {step.revision}\n\n{step.how}; {step.budget.text}\n\n" + "\n".join(lines)
+    return f"### {number}. {step.revision}\n\n{step.how}; {step.bounds}\n\n" + "\n".join(lines)
+
+
+def _risk_and_lock(statement: PlannedStatement) -> str:
+    lock = statement.lock or ("locks not known" if statement.verb in OPAQUE else "")
+    return ", ".join(x for x in (statement.risk.value, lock) if x)
 
 
 def _locks(plan: Plan) -> str:
-    held = {
-        f"{s.lock} on {', '.join(s.objects) or 'what it names'}"
-        for step in plan.steps
-        for s in step.statements
-        if s.lock
-    }
-    if not held:
+    statements = [s for step in plan.steps for s in step.statements]
+    held = {f"{s.lock} on {', '.join(s.objects) or 'what it names'}" for s in statements if s.lock}
+    unseen = {f"what {s.verb} takes is not known before it runs" for s in statements if s.verb in OPAQUE}
+    if not held | unseen:
         return "none on what exists"
-    some = sorted(held)
+    some = [*sorted(unseen), *sorted(held)]
     return "; ".join(some[:4]) + (f"; and {len(some) - 4} more" if len(some) > 4 else "")
 
 

@@ -68,11 +68,11 @@ def _witnessed(evidence: Evidence) -> list[str]:
 
 
 def _step(number: int, step: Step) -> list[str]:
-    rows = [(s.risk.value, s.lock or "none", code(s.text, _SHOWN)) for s in step.statements]
+    rows = [(s.risk.value, s.lock_text, code(s.text, _SHOWN)) for s in step.statements]
     return [
         f"### {number}. {step.revision}",
         "",
-        f"{step.how}; {step.budget.text}. {step.undo[0].upper()}{step.undo[1:]}.",
+        f"{step.how}; {step.bounds}. {step.undo[0].upper()}{step.undo[1:]}.",
         "",
         table(("risk", "lock on what exists", "statement"), rows),
         "",

@@ -126,11 +126,17 @@ def _parse(script: str, source: str) -> tuple[Statement, ...]:
     statements = []
     for node, text, line in _split(script, source):
         facts = facts_of(node)
-        if facts.reads_input:
-            raise _refusal(source, line, "COPY ... FROM STDIN needs psql, which sends the data", _COPY_ADVICE)
+        if facts.copies:
+            raise _over_the_wire(source, line, facts.copies)
         statements.append(_statement(facts, effects_of(node, facts), text, line, created))
-        created.update(facts.creates)
+        if not _indexes_older(facts, created):
+            created.update(facts.creates)
     return tuple(statements)
+
+
+def _indexes_older(facts: Facts, created: set[str]) -> bool:
+    """Whether it makes an index on a table that was there: what locks the index later locks that table."""
+    return facts.verb.startswith("CREATE INDEX") and not created.issuperset(facts.objects)
 
 
 def _statement(facts: Facts, effects: Effects, text: str, line: int, created: set[str]) -> Statement:
@@ -242,7 +248,7 @@ def _end_of_block_comment(text: str) -> int:
     return len(text)
 
 
-_COPY_ADVICE: Final = "write the rows as INSERT statements, or load them from the application"
+_PSQL_VARIABLE: Final = re.compile(r""":(?:'[^'\n]+'|"[^"\n]+"|[A-Za-z_]\w*)""")
 
 
 def _unreadable(script: str, source: str, message: str, position: int) -> UnreadableSql:
@@ -251,14 +257,27 @@ def _unreadable(script: str, source: str, message: str, position: int) -> Unread
     if script.startswith("\ufeff"):
         return _refusal(source, 1, "it begins with a byte order mark", "save the file as UTF-8 without BOM")
     here = script.splitlines()[line - 1].lstrip() if script.strip() else ""
-    if here.startswith("\\"):
-        name = here.split()[0]
+    command = here if here.startswith("\\") else script[place:]
+    if command.startswith("\\") and not _COPY_DATA.search(script, 0, place):
+        name = command.split()[0]
         return _refusal(
             source, line, f"{name} is a command of psql, not SQL", "replace it by the SQL it does"
         )
     if _COPY_DATA.search(script, 0, place):
-        return _refusal(source, line, "COPY ... FROM STDIN needs psql, which sends the data", _COPY_ADVICE)
+        return _over_the_wire(source, line, "FROM STDIN")
+    if variable := _PSQL_VARIABLE.match(script, place):
+        return _refusal(
+            source, line, f"{variable.group()} is a variable of psql, not SQL", "write the value in its place"
+        )
     return _refusal(source, line, message, "correct the script; faber-db plan reads it again")
+
+
+def _over_the_wire(source: str, line: int, which: str) -> UnreadableSql:
+    if which == "TO STDOUT":
+        advice = "take it out, or write into a table what is to be kept"
+        return _refusal(source, line, "COPY ... TO STDOUT needs psql, which takes the data", advice)
+    advice = "write the rows as INSERT statements, or load them from the application"
+    return _refusal(source, line, "COPY ... FROM STDIN needs psql, which sends the data", advice)
 
 
 def _refusal(source: str, line: int, why: str, next_step: str) -> UnreadableSql:

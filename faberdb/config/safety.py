@@ -23,7 +23,8 @@ class DestructiveRule(Section):
 
     allowed: bool = Field(default=True, description="false: a plan with it is blocked.")
     approval: Literal["standard", "enhanced"] = Field(
-        default="standard", description="enhanced: the approver types the confirmation phrase."
+        default="standard",
+        description="enhanced: the approver types the confirmation phrase. What is of high risk always asks for it.",
     )
     require_backup: bool = Field(default=True, description="A snapshot is taken even where it is optional.")
     row_threshold: int | None = Field(
@@ -46,7 +47,7 @@ class DestructiveOperations(Section):
     truncate: DestructiveRule = Field(default=_ENHANCED, description="TRUNCATE.")
     delete_without_where: DestructiveRule = Field(default=_ENHANCED, description="DELETE of every row.")
     update_without_where: DestructiveRule = Field(
-        default=DestructiveRule(), description="UPDATE of every row, as backfills do."
+        default=_ENHANCED, description="UPDATE of every row, as backfills do."
     )
     drop_column: DestructiveRule = Field(default=DestructiveRule(), description="DROP COLUMN.")
     delete_with_where: DestructiveRule = Field(default=DestructiveRule(), description="DELETE of some rows.")

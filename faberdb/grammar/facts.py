@@ -20,4 +20,4 @@ class Facts:
     opaque: bool = False
     adds_only: bool = False
     creates: tuple[str, ...] = ()  # relations it makes
-    reads_input: bool = False  # its data comes over the connection
+    copies: str = ""  # "FROM STDIN" or "TO STDOUT": its data goes over the connection

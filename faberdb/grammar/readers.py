@@ -112,12 +112,12 @@ def _truncate(body: Any) -> Facts:
 
 
 def _copy(body: Any) -> Facts:
-    over_the_wire = not body.filename and not body.is_program
+    over_the_wire = "FROM STDIN" if body.is_from else "TO STDOUT"
     return Facts(
         verb="COPY",
         objects=relation_of(body),
         locks=tuple((name, "ROW EXCLUSIVE") for name in relation_of(body)) if body.is_from else (),
-        reads_input=over_the_wire,
+        copies="" if body.filename or body.is_program else over_the_wire,
     )
 
 

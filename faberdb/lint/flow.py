@@ -91,6 +91,14 @@ def _delete(look: Look) -> Iterator[Hit]:
         yield Hit(message=f"every row of {look.table} goes")
 
 
+def _opaque(look: Look) -> Iterator[Hit]:
+    if look.statement.opaque:
+        yield Hit(
+            message=f"{look.statement.verb} runs code that cannot be judged before it runs: its locks, and what it"
+            " destroys, are not known"
+        )
+
+
 def _timeout_off(look: Look) -> Iterator[Hit]:
     if look.kind != "variable_set_stmt" or look.body.name not in {"lock_timeout", "statement_timeout"}:
         return
@@ -187,6 +195,15 @@ FLOW_RULES: Final = (
         bad="DELETE FROM draft;",
         good="DELETE FROM draft WHERE id < 5000;",
         hazard=Hazard.DELETE_WITHOUT_WHERE,
+    ),
+    Rule(
+        code="opaque-code",
+        title="Code that cannot be judged from outside",
+        why="What a DO block or a procedure locks, writes and destroys is seen only when it runs, as in a rehearsal.",
+        risk=Risk.MEDIUM,
+        check=_opaque,
+        bad="DO $$ BEGIN ALTER TABLE account ADD COLUMN x text; END $$;",
+        good="ALTER TABLE account ADD COLUMN x text;",
     ),
     Rule(
         code="timeout-off",

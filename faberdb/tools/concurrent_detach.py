@@ -6,13 +6,16 @@ between them can only be ended with FINALIZE.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 from psycopg import sql
 
 from faberdb.connection import Connection
-from faberdb.progress import Progress
+from faberdb.locking import Watch
+from faberdb.progress import Kept, Progress
 from faberdb.statements import Statement
+from faberdb.tools.simple_query import send_script
 
 DETACH_CONCURRENTLY: Final = "ALTER TABLE DETACH PARTITION CONCURRENTLY"
 
@@ -25,7 +28,17 @@ SELECT pn.nspname, p.relname, cn.nspname, c.relname, i.inhdetachpending
    AND i.inhrelid = coalesce(to_regclass(quote_ident(%(schema)s) || '.' || %(part)s), to_regclass(%(part)s))"""
 
 
-def finish_detaching(conn: Connection, statement: Statement, *, schema: str, progress: Progress) -> bool:
+class Detaching(StrEnum):
+    """How far a partition is from leaving its table."""
+
+    NOT_BEGUN = "not begun"
+    ENDED = "ended"  # it was half done, and is done now
+    NONE = "none"  # it is no partition of that table: detached before, or never attached
+
+
+def finish_detaching(
+    conn: Connection, statement: Statement, *, schema: str, progress: Progress, watch: Watch
+) -> Detaching:
     """Ensure that no detaching is half done.
 
     Args:
@@ -33,21 +46,24 @@ def finish_detaching(conn: Connection, statement: Statement, *, schema: str, pro
         statement: the detaching one, whose objects are the table and its partition.
         schema: of names without one.
         progress: is told when there was something to end.
+        watch: is called while that is ended.
 
     Returns:
-        Whether the partition is detached now; False where it was not begun.
+        What it found and, where it was half done, ended.
+
+    Raises:
+        StatementFailed: it could not be ended in the time that the session gives.
     """
     parent, part = statement.objects
     values = {"schema": schema, "parent": parent, "part": part}
     found = conn.execute(_STANDING, values, prepare=False).fetchone()
     if found is None:
-        return True
+        return Detaching.NONE
     if not found[4]:
-        return False
-    progress(f"ending the detaching of {part} that an earlier attempt began")
-    conn.execute(
-        sql.SQL("ALTER TABLE {} DETACH PARTITION {} FINALIZE").format(
-            sql.Identifier(*found[:2]), sql.Identifier(*found[2:4])
-        )
+        return Detaching.NOT_BEGUN
+    progress(Kept(f"ending the detaching of {part} that an earlier attempt began"))
+    ending = sql.SQL("ALTER TABLE {} DETACH PARTITION {} FINALIZE").format(
+        sql.Identifier(*found[:2]), sql.Identifier(*found[2:4])
     )
-    return True
+    send_script(conn, ending.as_string(conn), watch)
+    return Detaching.ENDED

@@ -63,6 +63,9 @@ def account_of(
         if number < place:  # another attempt
             found = {n: w for n, w in found.items() if n < number}
         place = number + 1
+        if not step.statements[number].transactional:
+            # An index is locked against its users only when CONCURRENTLY has seen to it that none are left.
+            entry.sampled = [s for s in entry.sampled if known[s.relation].table is None]
         seen = _witnessed(step, number, ran, entry, known, since, glimpsed)
         found[number] = _compared(seen, entry, before, held) if certain else seen
     return tuple(found.values())

@@ -1,6 +1,7 @@
 """What a rehearsal's witness saw, as people read it: a list of statements and a time line of locks.
 
-The time line is text in a code block: it looks the same in a terminal, in Prefect's UI and in a file.
+The time line is text in a code block: it looks the same in a terminal, in Prefect's UI and in a file. It keeps to
+ASCII, for a browser takes block characters from another font, of another width.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from faberdb.lock_modes import LOCK_MODES
 from faberdb.markdown import code, one_line
 from faberdb.witness.seen import LockSpan, Witnessed, longest_exclusive, rewritten
 
-_WIDE: Final = 40  # characters of a time line
+_WIDE: Final = 36  # characters of a time line
 _LINES: Final = 24  # of locks; those that were held longest are shown
 _STATEMENTS: Final = 60
 _DIFFERING: Final = 10
@@ -139,27 +140,27 @@ def _time_line(seen: Sequence[Witnessed], heading: str) -> list[str]:
     name = min(_NAME, max(len(relation) for relation, _ in shown))
     mode = max(len(m) for _, m in shown)
     lines = [
-        f"{one_line(key[0], name):{name}}  {key[1]:{mode}}  {_bar(rows[key], begin, end)}"
-        f"  {_s(max(lock.held_s for lock in rows[key]))}"
+        f"{one_line(key[0], name):{name}}  {key[1]:{mode}}  {_s(max(lock.held_s for lock in rows[key])):>7}"
+        f"  {_bar(rows[key], begin, end)}"
         for key in shown
     ]
-    scale = f"{'':{name}}  {'':{mode}}  0{_s(end - begin):>{_WIDE - 1}}"
+    scale = f"{'':{name}}  {'':{mode}}  {'':7}  0{_s(end - begin):>{_WIDE - 1}}"
     left = [f"… and {len(rows) - len(shown)} more"] if len(rows) > len(shown) else []
     return [
         f"{heading} Locks over time",
         "\n".join(["```text", *lines, *left, scale, "```"]),
-        "█ keeps readers and writers out, ▓ keeps writers out, ░ lets both go on.",
+        "`#` keeps readers and writers out, `=` keeps writers out, `-` lets both go on.",
     ]
 
 
 def _bar(spans: Iterable[LockSpan], begin: float, end: float) -> str:
-    cells = ["·"] * _WIDE
+    cells = ["."] * _WIDE
     per_cell = (end - begin) / _WIDE or 1.0
     for span in spans:
         first = min(_WIDE - 1, int((span.begin_s - begin) / per_cell))
         last = min(_WIDE - 1, int((span.begin_s + span.held_s - begin) / per_cell))
         for cell in range(first, last + 1):
-            cells[cell] = "█" if _rank(span) >= _READERS else "▓" if _blocks_writers(span) else "░"
+            cells[cell] = "#" if _rank(span) >= _READERS else "=" if _blocks_writers(span) else "-"
     return "".join(cells)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
@@ -302,7 +303,37 @@ def test_a_detaching_that_died_halfway_is_ended_by_the_next_attempt(shoplet: Sho
             apply(target, release)
         with connect(target.dsn, purpose="look") as conn:
             assert conn.execute("SELECT inhdetachpending FROM pg_inherits").fetchone() == (True,)
+            target.tool.mark_rolled_back(conn, "0003_detach")
         reader.commit()
+    apply(target, release)
+    assert any("ending the detaching of log_1" in n for n in notes(target, release))
+    with connect(target.dsn, purpose="look") as conn:
+        assert conn.execute("SELECT FROM pg_inherits").rowcount == 0
+
+
+def test_what_a_failed_rebuild_of_an_index_left_is_dropped_before_the_next(
+    shoplet: Shoplet, target: Target
+) -> None:
+    shoplet.add({"0003_rebuild": "REINDEX INDEX CONCURRENTLY account_pkey;"})
+    release = ready(shoplet, target)
+    with session(target.dsn, "reports", "SELECT * FROM account"):
+        for _ in range(2):
+            with connect(target.dsn, purpose="impatient") as conn:
+                conn.execute("SET lock_timeout = 100")
+                with pytest.raises(LockNotAvailable):
+                    conn.execute("REINDEX INDEX CONCURRENTLY account_pkey")
+    assert invalid_indexes(target) == ["account_pkey_ccold", "account_pkey_ccold1"]
+    with session(target.dsn, "reports", "SELECT * FROM account") as reader, later(2, reader.commit):
+        apply(target, release)
+    assert invalid_indexes(target) == []
+    told = notes(target, release)
+    assert any(n.startswith("waits for") and "reports" in n for n in told), told
+
+
+def invalid_indexes(target: Target) -> list[str]:
+    with connect(target.dsn, purpose="look") as conn:
+        rows = conn.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid ORDER BY 1")
+        return [name for (name,) in rows]
 
 
 def test_a_value_that_is_added_to_an_enum_can_be_used_in_the_same_script(

@@ -111,6 +111,15 @@ def test_an_index_built_concurrently_lets_writers_go_on_in_several_transactions(
     assert seen.transactions == 2
 
 
+def test_an_index_rebuilt_concurrently_keeps_nobody_out(watched: Watched) -> None:
+    _, seen = watched(
+        "CREATE INDEX CONCURRENTLY slow ON account (md5(owner || repeat('x', 2000)));",
+        "REINDEX INDEX CONCURRENTLY slow;",
+    )
+    assert not [mode for _, mode in locks(seen) if mode != "SHARE UPDATE EXCLUSIVE"]
+    assert not seen.disagrees
+
+
 def test_a_foreign_key_keeps_writers_out_of_both_tables(watched: Watched) -> None:
     (seen,) = watched("ALTER TABLE entry ADD FOREIGN KEY (account) REFERENCES account (id);")
     assert {("account", "SHARE ROW EXCLUSIVE"), ("entry", "SHARE ROW EXCLUSIVE")} <= locks(seen)

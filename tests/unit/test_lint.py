@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,26 @@ def test_the_ignored_are_listed_after_what_weighs() -> None:
     script = f"-- faber-db: ignore index-blocks-writes at night\n{INDEX}\nDELETE FROM account;"
     lines = "\n".join(finding_lines(plan(script).findings))
     assert lines.index("delete_without_where") < lines.index("ignored, as at night: `index-blocks-writes`")
+
+
+def test_ten_times_the_statements_are_about_ten_times_the_work() -> None:
+    few, many = _calls(30), _calls(300)
+    assert many < 13 * few
+
+
+def _calls(statements: int) -> int:
+    """How many functions are called to look at a script, which depends on no clock."""
+    script = "\n".join(f"ALTER TABLE t{n} ADD COLUMN x text;" for n in range(statements))
+    made = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal made
+        made += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        assert lint(script).findings
+    finally:
+        sys.setprofile(before)
+    return made

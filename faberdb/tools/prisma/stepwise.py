@@ -21,8 +21,8 @@ from faberdb.progress import Progress
 from faberdb.revision import Revision
 from faberdb.statements import Statement, concurrent_index
 from faberdb.tools import session_settings
-from faberdb.tools.concurrent_detach import DETACH_CONCURRENTLY, finish_detaching
-from faberdb.tools.concurrent_index import IndexState, drop_invalid_index
+from faberdb.tools.concurrent_detach import DETACH_CONCURRENTLY, Detaching, finish_detaching
+from faberdb.tools.concurrent_index import IndexState, drop_invalid_index, drop_reindex_leftovers
 from faberdb.tools.prisma.failure import connection_lost, record_failure
 from faberdb.tools.prisma.tracking import TrackingTable
 from faberdb.tools.simple_query import StatementFailed, send_script
@@ -78,17 +78,10 @@ class Stepwise:
         self.progress(f"finished {label}")
 
     def _outside_transaction(self, statement: Statement, *, in_doubt: bool) -> None:
-        index = concurrent_index(statement)
-        if index is not None:
-            state = drop_invalid_index(self.conn, index, schema=self.tracking.schema, progress=self.progress)
-            if in_doubt and state is IndexState.VALID:
-                self.progress(f"the index {index.name} was built by the earlier attempt")
-                return
-        elif in_doubt and self._is_done(statement):
-            return
         # A concurrent build waits for every older transaction, and nobody waits behind it.
         self._set_timeouts(self.budget.concurrent_timeout_s, self.budget.concurrent_timeout_s)
-        send_script(self.conn, statement.text, self.watch)
+        if not self._is_done(statement, in_doubt=in_doubt):
+            send_script(self.conn, statement.text, self.watch)
         self._set_timeouts(self.budget.lock_timeout_s, self.budget.statement_timeout_s)
 
     @staticmethod
@@ -96,11 +89,22 @@ class Stepwise:
         """Whether a look at the database tells what a failed try left, so that it may be tried again."""
         return statement.verb.startswith(_REPEATABLE) or statement.verb in _LOOKED_AT
 
-    def _is_done(self, statement: Statement) -> bool:
-        if statement.verb.startswith(_REPEATABLE):
+    def _is_done(self, statement: Statement, *, in_doubt: bool) -> bool:
+        """Clear away or end what an earlier attempt left, whoever's it was; was the statement's work done by it?"""
+        schema, progress, watch = self.tracking.schema, self.progress, self.watch
+        if (index := concurrent_index(statement)) is not None:
+            state = drop_invalid_index(self.conn, index, schema=schema, progress=progress, watch=watch)
+            if in_doubt and state is IndexState.VALID:
+                progress(f"the index {index.name} was built by the earlier attempt")
+                return True
             return False
         if statement.verb == DETACH_CONCURRENTLY:
-            return finish_detaching(self.conn, statement, schema=self.tracking.schema, progress=self.progress)
+            found = finish_detaching(self.conn, statement, schema=schema, progress=progress, watch=watch)
+            return found is Detaching.ENDED or (in_doubt and found is Detaching.NONE)
+        if statement.verb == "REINDEX CONCURRENTLY":
+            drop_reindex_leftovers(self.conn, statement, schema=schema, progress=progress, watch=watch)
+        if not in_doubt or statement.verb.startswith(_REPEATABLE):
+            return False
         if statement.verb == "DROP INDEX CONCURRENTLY":
             names = list(statement.objects)
             row = self.conn.execute("SELECT bool_and(to_regclass(n) IS NULL) FROM unnest(%s) n", (names,))
