@@ -204,15 +204,20 @@ def _copy_made(evidence: Evidence) -> Iterator[str]:
     took = f"**{evidence.restore_s:.1f} s**"
     if evidence.copy == CopyKind.SCHEMA:
         yield f"The copy is the schema with its statistics, without rows{where}: {took}."
-        return
-    restored = f"The copy is the snapshot `{evidence.snapshot}`, restored and compared{where}: {took}."
-    if evidence.undo_s is None:
-        yield f"{restored} An undo would take about as long."
-        return
-    yield restored
-    yield (
-        f"The undo was tried there too: **{evidence.undo_s:.1f} s**, and the schema came back as it was before."
-    )
+    elif evidence.undo_s is None:
+        yield (
+            f"The copy is the snapshot `{evidence.snapshot}`, restored and compared{where}: {took}."
+            " An undo by restoring would take about as long."
+        )
+    else:
+        yield f"The copy is the snapshot `{evidence.snapshot}`, restored and compared{where}: {took}."
+    if evidence.undo_refuted:
+        yield f"The plan's undo did not lead back there: {evidence.undo_refuted}"
+    if evidence.undo_s is not None:
+        yield (
+            f"The undo was tried there too, by {evidence.undo_way}: **{evidence.undo_s:.1f} s**, and the schema came"
+            " back as it was before."
+        )
 
 
 def release_page(release: Release, entries: Sequence[Entry], link: Link) -> str:

@@ -22,8 +22,15 @@ class UndoWay(StrEnum):
     """How a release is taken back, least loss first."""
 
     ABORT = "abort"
+    DOWN = "down"  # the revisions' own down scripts
+    INVERSE = "inverse"  # what the change added is dropped again
     RESTORE_AND_SWAP = "restore-and-swap"
     NONE = "none"
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it works inside the live database, in one transaction that proves itself."""
+        return self in {UndoWay.DOWN, UndoWay.INVERSE}
 
 
 class ApprovalLevel(StrEnum):
@@ -75,6 +82,7 @@ class Step:
     atomic: bool  # all of it in one transaction: a failure or a crash leaves nothing of it
     budget: Budget
     undo: str  # how this step is taken back, in words
+    down: str = ""  # the script that its revision brings to take it back, "" without one
 
     @property
     def bounds(self) -> str:
@@ -97,6 +105,8 @@ class Undo:
     way: UndoWay
     loses: str  # what would be lost, in words an approver can weigh
     why: str  # why this way and not one that loses less
+    ends: str = ""  # which connections it ends
+    fallback: UndoWay = UndoWay.NONE  # taken where a way in place does not lead back when it is needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

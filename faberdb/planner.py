@@ -6,6 +6,7 @@ Deciding and doing are apart: `faberdb.observation` looks, `faberdb.release` doe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from faberdb.advice import advise
@@ -20,7 +21,9 @@ from faberdb.revision import Revision, Standing
 from faberdb.risk import Finding, Risk, judge, risk_of, worst
 from faberdb.settlement import Reversal, adopting
 from faberdb.statements import Statement, fits_one_transaction, parse_script
+from faberdb.ways_back import NO_SNAPSHOT, StepBack, choose_undo, step_undo
 
+_NO_DOWNS: Final[Mapping[str, str]] = MappingProxyType({})
 DRIFT: Final = "drift"  # the code of the finding on a schema that is not what the last release left
 
 
@@ -37,6 +40,7 @@ def make_plan(
     skip_backup: bool = False,
     expected: str = "",
     reversal: Reversal | None = None,
+    downs: Mapping[str, str] = _NO_DOWNS,
     change: str = "",
     requester: str = "",
     commit: str = "",
@@ -46,7 +50,8 @@ def make_plan(
     """What would run in one environment now.
 
     A database that drifted from the schema `expected` (its fingerprint, "" where none is known) needs a plan that
-    settles it: by a revision that adopts what is there, or by the `reversal`.
+    settles it: by a revision that adopts what is there, or by the `reversal`. `downs` has the script that takes a
+    revision back, of those that bring one.
 
     Raises:
         HistoryRefused: the revisions on disk and the tracking table do not agree.
@@ -66,8 +71,11 @@ def make_plan(
     risk = worst([risk_of(s) for s in statements] + [f.risk for f in findings])
     told, advice = advise([r for r, script in scripts if script], judged, observed.live, lint, second)
     snapshot = bool(scripts) and takes_snapshot(policy, statements, skip=skip_backup)
-    undo = choose_undo(snapshot, observed, has_steps=bool(scripts))
     kinds = dict.fromkeys(adopted, StepKind.RECORD) | ({reversal.name: StepKind.REVERT} if reversal else {})
+    backs = [_step_back(r, script, kinds, downs) for r, script in scripts]
+    undo = choose_undo(
+        backs, cannot_restore=observed.cannot_restore_beside or ("" if snapshot else NO_SNAPSHOT)
+    )
     drifted = bool(expected) and expected != observed.fingerprint and bool(scripts) and not kinds
     return Plan(
         project=project,
@@ -80,7 +88,8 @@ def make_plan(
         applied=tuple((t.name, t.checksum) for t in observed.tracked if t.standing is Standing.APPLIED),
         fingerprint=observed.fingerprint,
         steps=tuple(
-            _step(r, script, policy, undo, kinds.get(r.name, StepKind.APPLY)) for r, script in scripts
+            _step(r, script, policy, undo, kinds.get(r.name, StepKind.APPLY), back)
+            for (r, script), back in zip(scripts, backs, strict=True)
         ),
         risk=risk,
         approval=_approval(policy, findings, risk),
@@ -105,26 +114,6 @@ def takes_snapshot(policy: Policy, statements: Sequence[Statement], *, skip: boo
     return any(rule is not None and rule.require_backup for rule in rules)
 
 
-def choose_undo(snapshot: bool, observed: Observation, *, has_steps: bool) -> Undo:
-    """The way back that loses the least among those that will work here."""
-    if not has_steps:
-        return Undo(way=UndoWay.ABORT, loses="nothing", why="nothing runs")
-    if snapshot and observed.cannot_restore_beside == "":
-        return Undo(
-            way=UndoWay.RESTORE_AND_SWAP,
-            loses="nothing is deleted; rows written after the snapshot stay in the set-aside database and"
-            " are counted per table",
-            why="a failure inside the first transactional step is aborted and loses nothing; after that,"
-            " the proven snapshot is restored beside the live database and the names are exchanged",
-        )
-    reason = observed.cannot_restore_beside or "the policy of this environment takes no snapshot"
-    return Undo(
-        way=UndoWay.NONE,
-        loses="a failed step's own transaction is aborted; steps before it stay",
-        why=f"restore-and-swap is not possible: {reason}",
-    )
-
-
 def _approval(policy: Policy, findings: Sequence[Finding], risk: Risk) -> ApprovalLevel:
     enhanced = any(f.risk.weight >= Risk.HIGH.weight for f in findings) or risk.weight >= Risk.HIGH.weight
     if not policy.approval:
@@ -133,8 +122,9 @@ def _approval(policy: Policy, findings: Sequence[Finding], risk: Risk) -> Approv
 
 
 def _undo_findings(policy: Policy, undo: Undo) -> tuple[Finding, ...]:
-    """A protected environment does not run what it cannot take back."""
-    if undo.way is UndoWay.NONE and policy.backup is BackupNeed.REQUIRED:
+    """A protected environment does not run what it cannot take back for certain."""
+    certain = undo.fallback if undo.way.in_place else undo.way
+    if certain is UndoWay.NONE and policy.backup is BackupNeed.REQUIRED:
         return (Finding(code="no_undo", risk=Risk.CRITICAL, message=undo.why, blocks=True),)
     return ()
 
@@ -158,8 +148,27 @@ def _as_revision(reversal: Reversal) -> Revision:
     return Revision(name=reversal.name, checksum=reversal.checksum, script=reversal.script)
 
 
+def _step_back(
+    revision: Revision,
+    script: Sequence[Statement],
+    kinds: Mapping[str, StepKind],
+    downs: Mapping[str, str],
+) -> StepBack:
+    return StepBack(
+        revision=revision.name,
+        script=tuple(script),
+        down=downs.get(revision.name, ""),
+        applied_by_tool=revision.name not in kinds,
+    )
+
+
 def _step(
-    revision: Revision, script: Sequence[Statement], policy: Policy, undo: Undo, kind: StepKind
+    revision: Revision,
+    script: Sequence[Statement],
+    policy: Policy,
+    undo: Undo,
+    kind: StepKind,
+    back: StepBack,
 ) -> Step:
     atomic = fits_one_transaction(script)
     return Step(
@@ -169,14 +178,9 @@ def _step(
         statements=tuple(_planned(s) for s in script),
         atomic=atomic,
         budget=policy.budget,
-        undo=_step_undo(atomic, undo),
+        undo=step_undo(back, undo, atomic=atomic),
+        down=back.down,
     )
-
-
-def _step_undo(atomic: bool, undo: Undo) -> str:
-    inside = "aborted by its own transaction" if atomic else "not in one transaction: may be half done"
-    after = "cannot be undone" if undo.way is UndoWay.NONE else f"undone by {undo.way.value}"
-    return f"if it fails: {inside}; once done: {after}"
 
 
 def _planned(statement: Statement) -> PlannedStatement:

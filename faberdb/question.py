@@ -12,6 +12,7 @@ from faberdb.markdown import code
 from faberdb.plan import OPAQUE, ApprovalLevel, Plan, PlannedStatement, Step
 from faberdb.release.copying import CopyKind
 from faberdb.release.rehearsal import Evidence
+from faberdb.report import undo_takes
 from faberdb.risk import CONFIRMATION_PHRASE, Risk
 from faberdb.witness.page import in_brief
 
@@ -50,6 +51,8 @@ def _facts(plan: Plan, evidence: Evidence | None) -> Iterator[tuple[str, str]]:
     yield "Snapshot", "taken and kept before the first step" if plan.snapshot else "none, by policy"
     yield "Undo", f"{plan.undo.way.value}: {plan.undo.why}"
     yield "The undo would lose", plan.undo.loses
+    yield "The undo would end", plan.undo.ends or "no connection"
+    yield "The undo would take", undo_takes(plan, evidence)
     yield "Checked afterwards", ", ".join(plan.checks) or "health only; the project has no checks of its own"
 
 
@@ -79,7 +82,8 @@ def _step(number: int, step: Step, room: int) -> str:
     shown = [f"- {code(s.text, _LONGEST)} ({_risk_and_lock(s)})" for s in step.statements[:room]]
     more = len(step.statements) - len(shown)
     lines = [*shown, f"- … {more} more"] if more else shown
-    return f"### {number}. {step.revision}\n\n{step.how}; {step.bounds}\n\n" + "\n".join(lines)
+    head = f"### {number}. {step.revision}\n\n{step.how}; {step.bounds}\n\n"
+    return head + "\n".join([*lines, f"- *Undo:* {step.undo}"])
 
 
 def _risk_and_lock(statement: PlannedStatement) -> str:
@@ -103,9 +107,9 @@ def _rehearsed(evidence: Evidence | None) -> str:
     if not evidence.ok:
         return f"**failed**: {evidence.message}"
     seconds = sum(s for _, s in evidence.step_s)
+    undone = f"; taken back there by {evidence.undo_way}" if evidence.undo_s is not None else ""
     if evidence.copy == CopyKind.SCHEMA:
-        return f"yes, on a copy **without rows**, in {seconds:.2f} s; the undo was not tried"
-    undone = f"; taken back there in {evidence.undo_s:.1f} s" if evidence.undo_s is not None else ""
+        return f"yes, on a copy **without rows**, in {seconds:.2f} s{undone or '; the undo was not tried'}"
     return f"yes, on a restored copy, in {seconds:.2f} s; the restore took {evidence.restore_s:.1f} s{undone}"
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from faberdb.ledger import Kind
 from faberdb.lint.page import finding_lines
 from faberdb.markdown import code, one_line, table
-from faberdb.plan import ApprovalLevel, Plan, Step
+from faberdb.plan import ApprovalLevel, Plan, Step, UndoWay
 from faberdb.release.approval import Decision
 from faberdb.release.copying import CopyKind
 from faberdb.release.record import Outcome, Release
@@ -46,6 +46,8 @@ def plan_markdown(plan: Plan, evidence: Evidence | None = None, *, change: str =
             ("Snapshot", "taken and kept before the first step" if plan.snapshot else "none, by policy"),
             ("Undo", f"**{plan.undo.way.value}**: {plan.undo.why}"),
             ("Undo loses", plan.undo.loses),
+            ("Undo ends", plan.undo.ends or "no connection"),
+            ("Undo takes", undo_takes(plan, evidence)),
             ("Checked after", ", ".join(plan.checks) or "no checks of the project's own"),
             ("Rehearsed", _rehearsed(evidence)),
         ),
@@ -57,9 +59,33 @@ def plan_markdown(plan: Plan, evidence: Evidence | None = None, *, change: str =
         lines += [f"- {note}" for note in plan.notes] + [""]
     for number, step in enumerate(plan.steps, 1):
         lines += _step(number, step)
+    if evidence is not None:
+        lines += _undo_script(evidence)
     if evidence is not None and (seen := [b for b in _witnessed(evidence) if b]):
         lines += ["\n\n".join(seen), ""]
     return "\n".join(lines) + "\n"
+
+
+def undo_takes(plan: Plan, evidence: Evidence | None) -> str:
+    """How long the undo should take, from the rehearsal, and by which way where that is not the plan's."""
+    if plan.undo.way in {UndoWay.ABORT, UndoWay.NONE}:
+        return "nothing to take"
+    if evidence is None or evidence.undo_s is None:
+        return "not known: it was not rehearsed"
+    if evidence.undo_refuted:
+        return (
+            f"{evidence.undo_s:.1f} s on the copy, **by {plan.undo.fallback.value}**:"
+            f" {plan.undo.way.value} did not lead back there. {evidence.undo_refuted}"
+        )
+    return f"{evidence.undo_s:.1f} s on the copy, and the schema came back"
+
+
+def _undo_script(evidence: Evidence) -> list[str]:
+    """What a way in place runs, as it ran on the copy."""
+    if not evidence.undo_script:
+        return []
+    script = "\n".join(f"{text};" for text in evidence.undo_script)
+    return [f"### The undo, by {evidence.undo_way}", "", "```sql", script, "```", ""]
 
 
 def _witnessed(evidence: Evidence) -> list[str]:
@@ -93,12 +119,11 @@ def _rehearsed(evidence: Evidence | None) -> str:
     if not evidence.ok:
         return f"**failed**: {evidence.message}"
     seconds = sum(s for _, s in evidence.step_s)
+    undone = "" if evidence.undo_s is None else f"; it was taken back there by {evidence.undo_way}"
     if evidence.copy == CopyKind.SCHEMA:
-        return f"yes, on a copy without rows, in {seconds:.2f} s; the undo was not tried"
+        return f"yes, on a copy without rows, in {seconds:.2f} s{undone or '; the undo was not tried'}"
     restoring = f"yes, on a restored copy in {seconds:.2f} s; restoring took {evidence.restore_s:.1f} s"
-    if evidence.undo_s is None:
-        return f"{restoring}, and so would the undo"
-    return f"{restoring}; it was taken back there in {evidence.undo_s:.1f} s, and the schema came back"
+    return f"{restoring}{undone or ', and so would an undo by it'}"
 
 
 def release_markdown(release: Release, *, change: str = "") -> str:
@@ -138,6 +163,17 @@ def _proof_of_undo(release: Release) -> Iterable[str]:
         "**Proof of the undo:** the schema's fingerprint is"
         f" `{str(undone['fingerprint'])[:16]}`, as before the release (`{release.plan.fingerprint[:16]}`)."
     ]
+    in_place = release.done("undo in place") or {}
+    if in_place.get("undone"):
+        kept = "; ".join(f"{label}: {rows} rows" for label, rows in in_place["kept"].items())
+        lines.append(
+            f"It was taken back in place, by {in_place['statements']} statements in one transaction; every other row"
+            " that was written meanwhile is where it was."
+        )
+        if kept:
+            lines.append(f"What came into what was added is kept in `{in_place['aside']}`: {kept}.")
+    elif in_place:
+        lines.append(f"In place it could not be taken back: {in_place['why']}")
     restored = release.done("restore beside")
     if restored is not None:
         lines.append(
@@ -149,8 +185,8 @@ def _proof_of_undo(release: Release) -> Iterable[str]:
         tables = (release.done("count later rows") or {}).get("tables", {})
         later = "; ".join(f"{t}: {c['snapshot']} → {c['live']} rows" for t, c in tables.items())
         lines.append(
-            f"The database as it failed is kept as `{swap['aside']}`. Rows that differ there:"
-            f" {later or 'none'}."
+            f"The database as it failed is kept as `{swap['aside']}`. Tables with another number of rows there:"
+            f" {later or 'none'}. Row by row, changed ones too: `faber-db rescue {release.id}`."
         )
     return [*lines, ""]
 

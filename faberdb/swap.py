@@ -76,6 +76,12 @@ def list_set_aside(dsn: Dsn) -> tuple[str, ...]:
         return tuple(name for (name,) in rows)
 
 
+def mark_set_aside(dsn: Dsn, aside: str) -> None:
+    """Say on a database of the same server that it was set aside from the Dsn's, and guard it against writing."""
+    with maintenance(dsn, purpose="set aside") as conn:
+        _mark(conn, dsn.database, aside)
+
+
 def swap_in(
     dsn: Dsn,
     *,
@@ -223,8 +229,12 @@ def _finish(conn: Connection, live: str, aside: str) -> None:
     with conn.transaction():
         allow_connections(conn, live, True)
         allow_connections(conn, aside, True)
-        run(conn, "ALTER DATABASE {aside} SET default_transaction_read_only = on", aside=aside)
-        set_comment(conn, aside, _SET_ASIDE + live)
+        _mark(conn, live, aside)
+
+
+def _mark(conn: Connection, live: str, aside: str) -> None:
+    run(conn, "ALTER DATABASE {aside} SET default_transaction_read_only = on", aside=aside)
+    set_comment(conn, aside, _SET_ASIDE + live)
 
 
 def _stuck(conn: Connection, state: SwapState, live: str, restored: str, aside: str) -> CompensationFailed:

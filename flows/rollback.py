@@ -23,6 +23,7 @@ from tasks.undoing import (
     settle_unfinished,
     swap_databases,
     take_safety_snapshot,
+    undo_in_place,
     verify_undone,
 )
 
@@ -41,9 +42,10 @@ def rollback(
     1. Find the release, and wait for a person where one is asked for.
     2. Hold the environment's release lock, and write the intention.
     3. Choose the way that loses the least.
-    4. Abort: settle the revision whose transaction failed. Or else:
-       take a safety snapshot, restore the release's snapshot beside, exchange the names, and count the
-       rows that came after in the database that was set aside.
+    4. Abort: settle the revision whose transaction failed. Or else take a safety snapshot, and then:
+       down or inverse, in one transaction inside the database; where neither leads back, restore the
+       release's snapshot beside, exchange the names, and count the rows that came after in the database
+       that was set aside.
     5. Verify that the schema is what it was, and close.
 
     Args:
@@ -69,9 +71,11 @@ def undo_release(project: str, environment: str, release_id: str, cause: str, re
             settle_unfinished(project, environment, release_id)
         else:
             take_safety_snapshot(project, environment, release_id)
-            restore_snapshot_beside(project, environment, release_id)
-            swap_databases(project, environment, release_id)
-            count_later_rows(project, environment, release_id)
+            if not (UndoWay(way).in_place and undo_in_place(project, environment, release_id)):
+                way = UndoWay.RESTORE_AND_SWAP
+                restore_snapshot_beside(project, environment, release_id)
+                swap_databases(project, environment, release_id)
+                count_later_rows(project, environment, release_id)
         verify_undone(project, environment, release_id)
         close_rolled_back(project, environment, release_id, way)
 

@@ -8,6 +8,7 @@ from prefect import task
 
 from faberdb.plan import UndoWay
 from faberdb.release import rollback, undo
+from faberdb.release import undo_in_place as in_place
 from tasks.policies import IDEMPOTENT, ONCE, READ
 from tasks.resolving import release_of
 
@@ -38,6 +39,13 @@ def take_safety_snapshot(project: str, environment: str, release: str) -> dict[s
     """Keep the database as it is before a person takes a release back."""
     with release_of(project, environment, release) as (target, record):
         return undo.safety_snapshot(target, record)
+
+
+@task(**IDEMPOTENT)
+def undo_in_place(project: str, environment: str, release: str) -> bool:
+    """Take the release back inside its database; whether that led back, else the snapshot has to."""
+    with release_of(project, environment, release) as (target, record):
+        return bool(in_place.undo_in_place(target, record)["undone"])
 
 
 @task(**IDEMPOTENT)

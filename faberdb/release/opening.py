@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -20,6 +20,7 @@ from faberdb.release.record import Outcome, Release, comparable_fingerprint, new
 from faberdb.settlement import find_reversal
 from faberdb.statements import parse_script
 from faberdb.target import Target
+from faberdb.tools.protocol import MigrationTool, Reversible
 
 
 def plan_target(target: Target, *, change: str = "", requester: str = "", skip_backup: bool = False) -> Plan:
@@ -58,12 +59,21 @@ def plan_target(target: Target, *, change: str = "", requester: str = "", skip_b
         skip_backup=skip_backup,
         expected=expected,
         reversal=reversal,
+        downs=down_scripts(target.tool, waiting),
         change=change,
         requester=requester,
         commit=target.project.commit(),
         lint=config.lint,
         second=second,
     )
+
+
+def down_scripts(tool: MigrationTool, names: Iterable[str]) -> dict[str, str]:
+    """The scripts that take revisions back, of those that bring one."""
+    if not isinstance(tool, Reversible):
+        return {}
+    found = {name: tool.down_script(name) for name in names}
+    return {name: script for name, script in found.items() if script.strip()}
 
 
 def unfinished_release(target: Target) -> Release | None:

@@ -8,12 +8,14 @@ is made from a fresh snapshot of the environment, so a rehearsal also proves tha
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from faberdb.catalog import Schema
 from faberdb.checks import run_checks
 from faberdb.connection import Connection, connect, flushed_together
 from faberdb.dsn import Dsn
@@ -23,6 +25,7 @@ from faberdb.ledger.schemas import keep_schema
 from faberdb.plan import Plan, UndoWay, plan_to_json
 from faberdb.progress import Progress
 from faberdb.release.copying import Copy, CopyKind, made_copy, take_back
+from faberdb.release.in_place import InPlace, NotInPlace
 from faberdb.release.stepping import Stepping
 from faberdb.revision import Revision
 from faberdb.target import Target
@@ -47,6 +50,9 @@ class Evidence:
     scan_rows: int = 10_000  # reading so many rows is worth telling
     undo_s: float | None = None  # how long taking it back took, None where that was not rehearsed
     undo_ok: bool | None = None  # whether the schema came back
+    undo_way: str = UndoWay.RESTORE_AND_SWAP.value  # by which way, where it was rehearsed
+    undo_script: tuple[str, ...] = ()  # the statements of a way in place
+    undo_refuted: str = ""  # why the plan's way in place did not lead back on the copy, "" where it did
     notes: tuple[str, ...] = ()  # what the rehearsal could not show, and why
 
 
@@ -96,7 +102,7 @@ class _Rehearsal:
     timings: list[tuple[str, float]] = field(default_factory=list)
     witnessed: tuple[Witnessed, ...] = ()
     means: str = ""
-    before: str = ""  # fingerprint of the copy's schema
+    before: Schema | None = None  # of the copy
     after: str = ""
 
     def run(self, snapshot: str) -> Evidence:
@@ -114,7 +120,9 @@ class _Rehearsal:
             snapshot=snapshot,
             restore_s=round(self.copy.made_s, 3),
             step_s=tuple(self.timings),
-            fingerprint_after=self.after if not message and self.before == self.plan.fingerprint else "",
+            fingerprint_after=self.after
+            if not message and self._before_print == self.plan.fingerprint
+            else "",
             copy=self.copy.kind.value,
             server=self.copy.server,
             witness=self.means,
@@ -130,7 +138,7 @@ class _Rehearsal:
         if self.copy.kind is CopyKind.SCHEMA:
             self._without_rows(conn, on_disk)
         self.before = self._schema(conn)
-        if self.before != self.plan.fingerprint:
+        if self._before_print != self.plan.fingerprint:
             self.notes.append(
                 "The copy's schema is not equal to the one that the plan starts from (another server's roles or"
                 " version, or a change since), so what comes out of the release is not compared with it."
@@ -152,7 +160,7 @@ class _Rehearsal:
                     self.timings.append((step.revision, round(time.monotonic() - began, 3)))
             finally:
                 self.witnessed = tuple(witness.seen)
-        self.after = self._schema(conn)
+        self.after = self._schema(conn).fingerprint
 
     def _without_rows(self, conn: Connection, on_disk: Mapping[str, Revision]) -> None:
         """The copy's tracking table came without its rows too."""
@@ -162,10 +170,10 @@ class _Rehearsal:
             " project's checks, were not tried."
         )
 
-    def _schema(self, conn: Connection) -> str:
+    def _schema(self, conn: Connection) -> Schema:
         schema = self.target.read(conn)
         keep_schema(self.target.ledger, schema)
-        return schema.fingerprint
+        return schema
 
     def _checks_message(self) -> str:
         """The project's checks that hold everywhere must hold on the copy too."""
@@ -177,7 +185,52 @@ class _Rehearsal:
 
     def _undone(self, evidence: Evidence, snapshot: str) -> Evidence:
         """The same with what taking it back showed."""
-        why_not = self._why_no_undo(snapshot)
+        if self.plan.undo.way.in_place:
+            evidence = self._undone_in_place(evidence)
+            if not evidence.undo_refuted:
+                return evidence
+            self.notes.append(f"The undo will be {self.plan.undo.fallback.value}: {evidence.undo_refuted}")
+        return self._undone_by_restoring(evidence, snapshot)
+
+    def _undone_in_place(self, evidence: Evidence) -> Evidence:
+        self.progress(f"rehearsing the undo: {self.plan.undo.way.value}")
+        began = time.monotonic()
+        try:
+            with connect(self.copy.dsn, purpose="rehearse") as conn:
+                done = self._in_place(conn).run()
+        except FaberError as error:
+            return replace(evidence, undo_refuted=error.reason)
+        return replace(
+            evidence,
+            undo_s=round(time.monotonic() - began, 3),
+            undo_ok=True,
+            undo_way=self.plan.undo.way.value,
+            undo_script=done.statements,
+        )
+
+    def _in_place(self, conn: Connection) -> InPlace:
+        assert self.before is not None
+        return InPlace(
+            conn=conn,
+            tool=self.target.tool,
+            plan=self.plan,
+            way=self.plan.undo.way,
+            schema=self.target.dsn.schema,
+            read=self.target.read,
+            before=self.before,
+            left=self.after,
+            aside=self._no_place,
+            progress=self.progress,
+        )
+
+    @contextmanager
+    def _no_place(self) -> Iterator[Connection]:
+        """On a copy nobody wrote since: what the added objects hold there, the change itself put there."""
+        raise NotInPlace("The change itself leaves rows in what it adds.")
+        yield  # pragma: no cover -- a context manager yields
+
+    def _undone_by_restoring(self, evidence: Evidence, snapshot: str) -> Evidence:
+        why_not = self._why_no_restoring(snapshot)
         if why_not:
             self.notes.append(f"The undo was not rehearsed: {why_not}.")
             return evidence
@@ -191,8 +244,9 @@ class _Rehearsal:
                 evidence, ok=False, message=f"the undo failed on the copy: {error.reason}", undo_ok=False
             )
         took = round(time.monotonic() - began, 3)
-        if after != self.before:
-            message = f"the undo left the schema {after[:12]} on the copy, and not {self.before[:12]}"
+        before = self._before_print
+        if after != before:
+            message = f"the undo left the schema {after[:12]} on the copy, and not {before[:12]}"
             return replace(evidence, ok=False, message=message, undo_s=took, undo_ok=False)
         return replace(evidence, undo_s=took, undo_ok=True)
 
@@ -200,12 +254,17 @@ class _Rehearsal:
         with connect(dsn, purpose="rehearse") as conn:
             return self.target.read(conn).fingerprint
 
-    def _why_no_undo(self, snapshot: str) -> str:
-        if self.plan.undo.way is not UndoWay.RESTORE_AND_SWAP:
+    def _why_no_restoring(self, snapshot: str) -> str:
+        ways = {self.plan.undo.way, self.plan.undo.fallback}
+        if UndoWay.RESTORE_AND_SWAP not in ways:
             return f"the plan's way back is {self.plan.undo.way.value}"
         if not snapshot:
             return "a copy without rows has no snapshot to restore"
         return "" if self.target.project.config.rehearsal.undo else "the configuration says so"
+
+    @property
+    def _before_print(self) -> str:
+        return self.before.fingerprint if self.before is not None else ""
 
 
 def _require_time(deadline: float, revision: str) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 from faberdb.connection import connect
 from faberdb.errors import CompensationFailed, Refused
 from faberdb.ledger import Kind
-from faberdb.plan import UndoWay
+from faberdb.plan import Plan, UndoWay
 from faberdb.progress import Progress
-from faberdb.release.execution import journal_of, stale_snapshot
+from faberdb.release.execution import journal_of
 from faberdb.release.leftovers import UNDOING, hold_tool
 from faberdb.release.permission import require_rollback_permission
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
+from faberdb.release.rehearsal import Evidence, find_evidence
+from faberdb.release.undo_in_place import preview_in_place, refuse_to_go_back_far
 from faberdb.revision import Standing
 from faberdb.rows import count_rows, rows_after
 from faberdb.target import Target
@@ -76,12 +78,15 @@ def find_release(target: Target, release: str) -> Release:
 def preview_undo(target: Target, release: Release) -> dict[str, Any]:
     """What taking a release back would do and lose, from reading alone."""
     check_can_roll_back(target, release)
+    way, why = proven_way(release.plan, find_evidence(target, release.digest))
     facts: dict[str, Any] = {
         "release": release.id,
         "revisions": [s.revision for s in release.plan.steps],
-        "way": release.plan.undo.way.value,
+        "way": f"{way.value} ({why})" if why else way.value,
         "loses": release.plan.undo.loses,
     }
+    if way.in_place:
+        return facts | preview_in_place(target, release)
     taken = (release.done("snapshot") or {}).get("snapshot")
     if taken:
         manifest = target.store.manifest(taken)
@@ -139,9 +144,12 @@ def choose_way(target: Target, release: Release) -> UndoWay:
         atomic = {s.revision for s in release.plan.steps if s.atomic}
         if not effects and set(partly) <= atomic and target.fingerprint() == release.plan.fingerprint:
             return {"way": UndoWay.ABORT.value, "unfinished": partly}
-        if release.plan.undo.way is UndoWay.RESTORE_AND_SWAP:
-            _refuse_to_go_back_far(target, release)
-            return {"way": UndoWay.RESTORE_AND_SWAP.value, "effects": effects + partly}
+        way, why = proven_way(release.plan, find_evidence(target, release.digest))
+        if way.in_place:
+            return {"way": way.value, "effects": effects + partly}
+        if way is UndoWay.RESTORE_AND_SWAP:
+            refuse_to_go_back_far(target, release)
+            return {"way": way.value, "effects": effects + partly} | ({"why": why} if why else {})
         raise CompensationFailed(
             f"{release.environment} keeps {', '.join(effects + partly) or 'a changed schema'}: the plan had"
             " no way to take it back.",
@@ -153,14 +161,20 @@ def choose_way(target: Target, release: Release) -> UndoWay:
     return UndoWay(journal_of(target, release).ensure("choose undo", look)["way"])
 
 
-def _refuse_to_go_back_far(target: Target, release: Release) -> None:
-    """By itself a release goes back to a fresh snapshot only; how much may be set aside is for a person to say."""
-    opened = target.ledger.entries(release=release.id, kind=Kind.ROLLBACK_OPENED, newest_first=True, limit=1)
-    by_itself = bool(opened) and opened[0].actor == "faber-db"
-    age = stale_snapshot(target, release)
-    if by_itself and age:
-        raise CompensationFailed(
-            f"The snapshot of {release.id} is {age} old; going back to it takes a person.",
-            why="What was written since would stay in the set-aside database only.",
-            next_step=f"faber-db rollback {release.environment} --release {release.id} --as NAME",
-        )
+def proven_way(plan: Plan, evidence: Evidence | None) -> tuple[UndoWay, str]:
+    """The plan's way, or its fallback where the rehearsal showed that the way does not lead back.
+
+    An inverse proves itself again when it runs, so it needs no rehearsal. A down script may do anything: without the
+    proof of a rehearsal it gives way to a fallback.
+
+    Returns:
+        The way, and why it is not the plan's own, "" where it is.
+    """
+    undo = plan.undo
+    if not undo.way.in_place:
+        return undo.way, ""
+    refuted = evidence.undo_refuted if evidence is not None else ""
+    proven = evidence is not None and evidence.undo_ok is True and not refuted
+    if undo.way is UndoWay.DOWN and not proven and undo.fallback is not UndoWay.NONE:
+        return undo.fallback, refuted or "the down scripts were not proven in a rehearsal"
+    return (undo.fallback, refuted) if refuted else (undo.way, "")

@@ -1,7 +1,7 @@
-"""Taking a release back: abort what had no effect, else restore the snapshot beside and exchange the names.
+"""Taking a release back: abort what had no effect, undo it in place, or restore the snapshot and exchange the names.
 
 Nothing is destroyed (law 6): the failed database stays under another name, and the rows that came after
-the snapshot are counted.
+the snapshot are counted; what an undo in place removes is kept in a database of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from faberdb.release.leftovers import UNDOING, hold_tool
 from faberdb.release.lock import require_lock
 from faberdb.release.opening import close_release
 from faberdb.release.record import Outcome, Release, read_release
+from faberdb.release.undo_in_place import way_of
 from faberdb.release.verification import environment_health
 from faberdb.rows import count_rows, rows_after
 from faberdb.snapshot.restore import restore_beside
@@ -48,15 +49,12 @@ def settle_unfinished(target: Target, release: Release) -> dict[str, Any]:
 
 
 def safety_snapshot(target: Target, release: Release) -> dict[str, Any]:
-    """A snapshot of the database as it is before a finished release is taken back.
+    """A snapshot of the database as it is before a finished release is taken back, or down scripts run.
 
     A release that failed by itself needs none: its database is set aside as it is.
     """
-    if (
-        release.outcome is not Outcome.RELEASED
-        and not release.restores
-        and not release.done("safety snapshot")
-    ):
+    asked = release.outcome is Outcome.RELEASED or bool(release.restores) or way_of(release) is UndoWay.DOWN
+    if not asked and not release.done("safety snapshot"):
         return {"snapshot": ""}
 
     def take(progress: Progress) -> Mapping[str, Any]:
@@ -158,12 +156,14 @@ def close_rolled_back(target: Target, release: Release, way: UndoWay) -> dict[st
     """Write the end, with both causes and what became of the rows that came after."""
     release = read_release(target.ledger, release.id)
     outcome = Outcome.ABORTED if way is UndoWay.ABORT else Outcome.ROLLED_BACK
+    in_place = release.done("undo in place") or {}
+    kept = {label: {"snapshot": 0, "live": rows} for label, rows in in_place.get("kept", {}).items()}
     facts = {
         "cause": release.cause,
         "fingerprint": release.plan.fingerprint,
         "way": way.value,
-        "aside": (release.done("swap") or {}).get("aside", ""),
-        "later_rows": (release.done("count later rows") or {}).get("tables", {}),
+        "aside": (release.done("swap") or in_place).get("aside", ""),
+        "later_rows": (release.done("count later rows") or {}).get("tables", {}) | kept,
     }
     close_release(target, release, outcome, **facts)
     return {"release": release.id, "outcome": outcome.value, **facts}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from faberdb.budget import Budget
 from faberdb.connection import Connection
@@ -83,4 +83,24 @@ class MigrationTool(Protocol):
 
     def mark_rolled_back(self, conn: Connection, name: str) -> None:
         """Settle a failed or unfinished revision whose effects are known to be gone."""
+        ...
+
+    def record_undone(self, conn: Connection, names: Sequence[str]) -> None:
+        """Forget revisions whose effects were taken back, so that they are pending again.
+
+        Works in the caller's transaction.
+        """
+        ...
+
+
+@runtime_checkable
+class Reversible(Protocol):
+    """A tool whose revisions may bring the script that takes them back."""
+
+    def down_script(self, revision: str) -> str:
+        """The SQL that takes one revision back, "" where it brings none.
+
+        Raises:
+            UnreadableSql: it is not UTF-8.
+        """
         ...

@@ -33,7 +33,7 @@ from faberdb.history import pending, read_history
 from faberdb.progress import Progress, silent
 from faberdb.revision import Standing
 from faberdb.tools import TOOLS, open_tool
-from faberdb.tools.protocol import MigrationTool
+from faberdb.tools.protocol import MigrationTool, Reversible
 
 BUDGET = Budget(lock_timeout_s=2, statement_timeout_s=20)
 
@@ -48,6 +48,9 @@ class Project(Protocol):
     def delete(self, name: str) -> None: ...
 
     def tool(self) -> MigrationTool: ...
+
+    def write_down(self, name: str, script: str) -> None:
+        """For a tool that is `Reversible`."""
 
 
 class PrismaProject:
@@ -66,6 +69,9 @@ class PrismaProject:
 
     def tool(self) -> MigrationTool:
         return open_tool("prisma", directory=self.directory, schema_file=None)
+
+    def write_down(self, name: str, script: str) -> None:
+        (self.directory / name / "down.sql").write_text(script)
 
 
 PROJECTS: dict[str, Callable[[Path], Project]] = {"prisma": PrismaProject}
@@ -585,3 +591,44 @@ def wait_until_alone(conn: Connection, *, but_for: int = 0) -> None:
     while column(conn, others) != [but_for]:
         assert time.monotonic() < deadline, "the killed client's session is still there"
         time.sleep(0.05)
+
+
+def test_an_undone_revision_is_pending_again_and_can_be_applied(
+    project: Project, database: Connection
+) -> None:
+    project.write("0001_a", "CREATE TABLE a ();")
+    project.write("0002_b", "CREATE TABLE b ();")
+    tool = project.tool()
+    tool.ensure_tracking(database)
+    for revision in tool.revisions():
+        tool.apply(database, revision, BUDGET, silent)
+    with database.transaction():
+        database.execute("DROP TABLE b")
+        tool.record_undone(database, ["0002_b"])
+    tool.record_undone(database, ["0002_b"])
+    assert [r.name for r in pending(tool.revisions(), tool.tracked(database))] == ["0002_b"]
+    tool.apply(database, tool.revisions()[1], BUDGET, silent)
+    assert pending(tool.revisions(), tool.tracked(database)) == ()
+
+
+def test_an_undone_revision_stays_where_its_transaction_is_aborted(
+    project: Project, database: Connection
+) -> None:
+    project.write("0001_a", "CREATE TABLE a ();")
+    tool = project.tool()
+    tool.ensure_tracking(database)
+    tool.apply(database, tool.revisions()[0], BUDGET, silent)
+    with database.transaction(force_rollback=True):
+        tool.record_undone(database, ["0001_a"])
+    assert [t.standing for t in tool.tracked(database)] == [Standing.APPLIED]
+
+
+def test_a_revision_brings_its_down_script_where_the_tool_knows_them(project: Project) -> None:
+    project.write("0001_a", "CREATE TABLE a ();")
+    project.write("0002_b", "CREATE TABLE b ();")
+    tool = project.tool()
+    if not isinstance(tool, Reversible):
+        pytest.skip(f"{tool.name} has no down scripts")
+    project.write_down("0002_b", "\ufeffDROP TABLE b;\n")
+    assert [tool.down_script(r.name) for r in tool.revisions()] == ["", "DROP TABLE b;\n"]
+    assert tool.down_script("0009_missing") == ""

@@ -8,9 +8,11 @@ import sys
 
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
+from faberdb.connection import connect
 from faberdb.errors import FaberError, Failed
 from faberdb.policy import Autonomy
 from faberdb.release.journal import LISTENERS, Moment
+from faberdb.target import open_target
 from flows.evaluate import evaluate
 from flows.release import release
 from flows.rollback import rollback
@@ -22,9 +24,9 @@ def run_release(root: str, fault: str = "", how: str = "", requester: str = "Pri
     Args:
         root: the project's folder.
         fault: `step:stage:n`, the n-th such moment; "" for none.
-        how: `kill` or `fail`.
+        how: `kill`, `fail`, or `drift`: somebody creates a table, and it goes on.
     """
-    _run(lambda: release(root, "production", requester=requester), fault, how)
+    _run(lambda: release(root, "production", requester=requester), fault, how, root)
 
 
 def run_staging(root: str, autonomy: str) -> None:
@@ -44,9 +46,9 @@ def run_rollback(
     _run(lambda: rollback(root, "production", release=release_id, requester=requester), fault, how)
 
 
-def _run(flow: object, fault: str, how: str) -> None:
+def _run(flow: object, fault: str, how: str, root: str = "") -> None:
     if fault:
-        LISTENERS.append(_saboteur(fault, how))
+        LISTENERS.append(_saboteur(fault, how, root))
     try:
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             flow()  # type: ignore[operator]
@@ -55,7 +57,7 @@ def _run(flow: object, fault: str, how: str) -> None:
         sys.exit(error.exit_code)
 
 
-def _saboteur(fault: str, how: str):  # type: ignore[no-untyped-def]
+def _saboteur(fault: str, how: str, root: str):  # type: ignore[no-untyped-def]
     step, stage, count = fault.split(":")
     left = [int(count)]
 
@@ -67,6 +69,10 @@ def _saboteur(fault: str, how: str):  # type: ignore[no-untyped-def]
             return
         if how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if how == "drift":
+            with open_target(root, "production") as target, connect(target.dsn, purpose="test") as conn:
+                conn.execute("CREATE TABLE somebodys ()")
+            return
         raise Failed(f"sabotaged at {fault}")
 
     return strike

@@ -44,6 +44,11 @@ require_approval = true
 name = "nobody owes more than allowed"
 environments = ["production"]
 sql = "SELECT coalesce(max(balance), 0) < 1000 FROM account"
+
+[[checks]]
+name = "nothing is in trouble"
+environments = ["production"]
+sql = "SELECT to_regclass('trouble') IS NULL"
 """
 
 _BASE = {
@@ -69,6 +74,18 @@ FAILS_LATER = {
 
 FAILS_CHECK = {"0003_debts": "ALTER TABLE account ADD COLUMN limit_ int;\nUPDATE account SET balance = 5000;"}
 """It applies cleanly, and breaks what production promises."""
+
+FAILS_ADDED = {
+    "0003_trouble": "CREATE TABLE trouble (id int PRIMARY KEY, entry int REFERENCES entry);\n"
+    "ALTER TABLE account ADD COLUMN note text;",
+    "0004_index": "CREATE INDEX CONCURRENTLY account_note ON account (note);",
+}
+"""It only adds, and breaks what production promises."""
+
+CHANGES = {
+    "0003_kind": "ALTER TABLE account ADD COLUMN kind text;\nUPDATE account SET kind = 'old' WHERE id > 0;"
+}
+"""It lands, and does more than add: only a snapshot takes it back."""
 
 
 @dataclass(frozen=True, slots=True)

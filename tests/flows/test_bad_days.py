@@ -18,7 +18,7 @@ from faberdb.release.permission import ask_approval
 from faberdb.release.record import Outcome, read_release
 from faberdb.target import open_target
 from tests.flows.running import run_release, run_rollback, run_staging
-from tests.flows.shoplet import GOOD, Shoplet
+from tests.flows.shoplet import CHANGES, GOOD, Shoplet
 
 Forked = Callable[..., int]
 
@@ -144,7 +144,7 @@ def test_a_finished_release_is_taken_back_only_with_a_persons_agreement(
 )
 def test_a_finished_release_is_taken_back_by_hand(shoplet: Shoplet, forked: Forked, moment: str) -> None:
     before = shoplet.state()
-    shoplet.add(GOOD)
+    shoplet.add(CHANGES)
     release = shoplet.approve()
     assert forked(run_release, str(shoplet.root)) == 0
     with connect(shoplet.dsn, purpose="test") as conn:
@@ -160,6 +160,26 @@ def test_a_finished_release_is_taken_back_by_hand(shoplet: Shoplet, forked: Fork
         "public.entry": {"snapshot": 1000, "live": 1002}
     }
     assert (newest.done("safety snapshot") or {})["snapshot"]
+
+
+def test_a_finished_release_that_only_added_is_taken_back_and_keeps_later_rows(
+    shoplet: Shoplet, forked: Forked
+) -> None:
+    shoplet.add(GOOD)
+    before = shoplet.state()
+    release = shoplet.approve()
+    assert forked(run_release, str(shoplet.root)) == 0
+    with connect(shoplet.dsn, purpose="test") as conn:
+        conn.execute("INSERT INTO entry (id, account, amount, kind) VALUES (5000, 1, 7, 'a')")
+    shoplet.agree_to_rollback(release)
+    assert forked(run_rollback, str(shoplet.root), release.id) == 0
+    newest = shoplet.newest()
+    assert newest.outcome is Outcome.ROLLED_BACK
+    assert (newest.done("undo in place") or {})["kept"] == {"public.entry (kind)": 1}
+    assert (newest.done("safety snapshot") or {})["snapshot"]
+    with connect(shoplet.dsn, purpose="test") as conn:
+        assert conn.execute("DELETE FROM entry WHERE id = 5000 RETURNING amount").fetchall() == [(7,)]
+    assert shoplet.state() == before
 
 
 def test_taking_back_what_was_taken_back_is_refused(shoplet: Shoplet, forked: Forked) -> None:

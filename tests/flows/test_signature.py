@@ -14,7 +14,7 @@ import pytest
 
 from faberdb.release.record import Outcome
 from tests.flows.running import run_release
-from tests.flows.shoplet import FAILS_CHECK, FAILS_FIRST, FAILS_LATER, GOOD, Shoplet
+from tests.flows.shoplet import FAILS_ADDED, FAILS_CHECK, FAILS_FIRST, FAILS_LATER, GOOD, Shoplet
 
 Forked = Callable[..., int]
 
@@ -33,6 +33,12 @@ _UNDO_STEPS = (
 _UNDO_MOMENTS = [f"{step}:{stage}:1" for step in _UNDO_STEPS for stage in ("intended", "done")] + [
     *(f"restore beside:noted:{n}" for n in (1, 2, 3)),
     *(f"swap:noted:{n}" for n in (1, 2, 3, 4, 5)),
+]
+
+_IN_PLACE_MOMENTS = [
+    "choose undo:done:1",
+    *(f"undo in place:{stage}:1" for stage in ("intended", "done")),
+    *(f"undo in place:noted:{n}" for n in (1, 2, 3)),
 ]
 
 
@@ -96,14 +102,45 @@ def test_an_undo_killed_at_any_moment_is_finished_by_the_same_command(
     assert len(aside) == 1, "the database as it failed is kept, once"
 
 
+@pytest.mark.parametrize("moment", _IN_PLACE_MOMENTS)
+def test_an_undo_in_place_killed_at_any_moment_is_finished_by_the_same_command(
+    shoplet: Shoplet, forked: Forked, moment: str
+) -> None:
+    before = shoplet.state()
+    shoplet.add(FAILS_ADDED)
+    shoplet.approve()
+    assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL
+    assert forked(run_release, str(shoplet.root)) == 5
+    newest = shoplet.newest()
+    assert newest.outcome is Outcome.ROLLED_BACK
+    assert (newest.done("undo in place") or {})["undone"]
+    assert shoplet.state() == before
+    assert shoplet.chain_is_whole()
+    assert shoplet.databases() == [shoplet.dsn.database], "nothing had to be set aside"
+
+
+def test_an_undo_in_place_that_fails_falls_back_to_the_snapshot(shoplet: Shoplet, forked: Forked) -> None:
+    before = shoplet.state()
+    shoplet.add(FAILS_ADDED)
+    shoplet.approve()
+    assert forked(run_release, str(shoplet.root), "undo in place:noted:1", "drift") == 5
+    newest = shoplet.newest()
+    assert newest.outcome is Outcome.ROLLED_BACK
+    in_place = newest.done("undo in place") or {}
+    assert not in_place["undone"]
+    assert "does not bring the schema back" in in_place["why"]
+    assert shoplet.state() == before
+
+
 @pytest.mark.parametrize(
     ("change", "outcome"),
     [
         (FAILS_FIRST, Outcome.ABORTED),
         (FAILS_LATER, Outcome.ROLLED_BACK),
         (FAILS_CHECK, Outcome.ROLLED_BACK),
+        (FAILS_ADDED, Outcome.ROLLED_BACK),
     ],
-    ids=["first revision", "later revision", "check"],
+    ids=["first revision", "later revision", "check", "check of what was added"],
 )
 def test_a_change_that_fails_by_itself_is_taken_back(
     shoplet: Shoplet, forked: Forked, change: dict[str, str], outcome: Outcome

@@ -14,6 +14,7 @@ from tests.flows.shoplet import Shoplet
 def begin(shoplet: Shoplet, target: Target) -> Release:
     """Up to the moment after the revisions ran: approved, with its snapshot, and open."""
     release = shoplet.approve()
+    execution.check_plan(target, release)
     execution.snapshot_release(target, release)
     release = read_release(target.ledger, release.id)
     with hold_environment(target.dsn, release.id):

@@ -17,7 +17,7 @@ from faberdb.release import execution
 from faberdb.release.copying import CopyKind, copy_kind
 from faberdb.release.rehearsal import Evidence, find_evidence, rehearse
 from faberdb.target import Target, open_target
-from tests.flows.shoplet import FAILS_FIRST, FAILS_LATER, GOOD, Shoplet
+from tests.flows.shoplet import CHANGES, FAILS_FIRST, FAILS_LATER, GOOD, Shoplet
 from tests.integration.releasing import land
 
 
@@ -79,9 +79,31 @@ def test_evidence_of_an_older_version_is_still_read(target: Target) -> None:
 def test_the_undo_is_rehearsed_and_brings_the_schema_back(shoplet: Shoplet, target: Target) -> None:
     shoplet.add(GOOD)
     evidence = tried(target)
-    assert evidence.undo_ok is True
+    assert (evidence.undo_ok, evidence.undo_way) == (True, "inverse")
+    assert "DROP TYPE public.kind" in evidence.undo_script
     assert evidence.undo_s is not None
     assert evidence.undo_s > 0
+
+
+def test_an_undo_that_needs_the_snapshot_is_rehearsed_with_it(shoplet: Shoplet, target: Target) -> None:
+    shoplet.add(CHANGES)
+    evidence = tried(target)
+    assert (evidence.undo_ok, evidence.undo_way, evidence.undo_script) == (True, "restore-and-swap", ())
+
+
+def test_an_inverse_is_rehearsed_on_a_copy_without_rows_too(shoplet: Shoplet, target: Target) -> None:
+    configure(shoplet, 'copy_of = "schema"')
+    shoplet.add(GOOD)
+    with open_target(shoplet.root, "production") as opened:
+        evidence = tried(opened)
+    assert (evidence.undo_ok, evidence.undo_way) == (True, "inverse")
+
+
+def test_what_a_change_puts_into_what_it_adds_has_no_inverse(shoplet: Shoplet, target: Target) -> None:
+    shoplet.add({"0003_at": "ALTER TABLE entry ADD COLUMN token uuid DEFAULT gen_random_uuid();"})
+    evidence = tried(target)
+    assert (evidence.ok, evidence.undo_ok, evidence.undo_way) == (True, True, "restore-and-swap")
+    assert "The change itself leaves rows" in evidence.undo_refuted
 
 
 def test_nothing_of_a_rehearsal_stays_but_its_evidence(shoplet: Shoplet, target: Target) -> None:
@@ -164,7 +186,7 @@ def test_a_large_database_is_copied_without_its_rows(shoplet: Shoplet, target: T
 
 def test_a_second_restore_can_be_spared(shoplet: Shoplet, target: Target) -> None:
     configure(shoplet, "undo = false")
-    shoplet.add(GOOD)
+    shoplet.add(CHANGES)
     with open_target(shoplet.root, "production") as opened:
         evidence = tried(opened)
     assert (evidence.ok, evidence.undo_ok) == (True, None)

@@ -28,7 +28,7 @@ from faberdb.release.opening import close_release, open_release, plan_target
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.release.restoration import open_restoration
 from faberdb.target import Target, open_target
-from tests.flows.shoplet import Shoplet
+from tests.flows.shoplet import CHANGES, Shoplet
 from tests.integration.releasing import begin, begin_undo, end_undo, land
 from tests.integration.test_restoration import say, wish
 
@@ -119,7 +119,7 @@ def test_a_release_does_not_begin_with_an_old_snapshot(shoplet: Shoplet, target:
 def test_a_release_goes_back_to_an_old_snapshot_only_when_a_person_says_so(
     shoplet: Shoplet, target: Target
 ) -> None:
-    shoplet.add(ONE)
+    shoplet.add(CHANGES)
     release = begin(shoplet, target)
     snapshots_age_at_once(shoplet)
     with open_target(shoplet.root, "production") as later:

@@ -108,9 +108,61 @@ def test_more_rows_than_the_threshold_need_the_phrase() -> None:
 
 def test_a_protected_environment_that_cannot_be_taken_back_is_blocked() -> None:
     seen = observed(cannot_restore_beside="the role 'app' has no CREATEDB")
-    found = plan("CREATE TABLE t (id int)", observed=seen)
-    assert found.undo.way is UndoWay.NONE
-    assert "CREATEDB" in found.blocked[0].message
+    for script, way in (("DROP TABLE account", UndoWay.NONE), ("CREATE TABLE t (id int)", UndoWay.INVERSE)):
+        found = plan(script, observed=seen)
+        assert (found.undo.way, found.undo.fallback) == (way, UndoWay.NONE)
+        assert "CREATEDB" in found.blocked[-1].message, "an inverse alone may not lead back when it is needed"
+
+
+@pytest.mark.parametrize(
+    ("script", "why_not"),
+    [
+        ("INSERT INTO account VALUES (1)", "line 1: INSERT does more than add objects"),
+        ("CREATE TABLE t (id int);\nUPDATE account SET id = 2 WHERE id = 1", "line 2: UPDATE"),
+        ("DO $$ BEGIN NULL; END $$", "line 1: DO runs code unseen"),
+        ("ALTER TYPE kind ADD VALUE 'c'", "ALTER TYPE ADD VALUE"),
+        ("ALTER TABLE account ALTER COLUMN id SET DEFAULT 1", "ALTER TABLE"),
+        ("CREATE OR REPLACE VIEW v AS SELECT 1", "CREATE VIEW"),
+        ("CREATE EXTENSION citext", "CREATE EXTENSION"),
+        ("CREATE ROLE reader", "CREATE ROLE"),
+    ],
+)
+def test_what_does_more_than_add_objects_has_no_inverse(script: str, why_not: str) -> None:
+    found = plan(script)
+    assert found.undo.way is UndoWay.RESTORE_AND_SWAP
+    assert why_not in found.undo.why
+    assert found.undo.ends.startswith("every session")
+    assert why_not in found.steps[0].undo
+
+
+def test_what_only_adds_is_dropped_again_and_falls_back_to_its_snapshot() -> None:
+    found = plan(
+        "CREATE TYPE kind AS ENUM ('a'); CREATE TABLE t (id int, k kind); CREATE INDEX ON account (id);"
+        " ALTER TABLE account ADD COLUMN k kind, ADD CONSTRAINT c CHECK (id > 0); CREATE VIEW v AS SELECT 1"
+    )
+    assert (found.undo.way, found.undo.fallback) == (UndoWay.INVERSE, UndoWay.RESTORE_AND_SWAP)
+    assert found.undo.ends.startswith("none")
+    assert found.steps[0].undo.endswith("undone by its inverse: what it added is dropped")
+    dev = plan("CREATE TABLE t (id int)", environment="dev")
+    assert (dev.undo.way, dev.undo.fallback) == (UndoWay.INVERSE, UndoWay.NONE)
+
+
+def test_down_scripts_are_chosen_only_where_every_step_has_one() -> None:
+    revisions = [
+        FIRST,
+        Revision(name="0002_a", checksum="2" * 64, script="UPDATE account SET id = 1;"),
+        Revision(name="0003_b", checksum="3" * 64, script="CREATE TABLE b ();"),
+    ]
+    both = {"0002_a": "UPDATE account SET id = 2;", "0003_b": "DROP TABLE b;"}
+    found = plan("", revisions=revisions, downs=both)
+    assert (found.undo.way, found.undo.fallback) == (UndoWay.DOWN, UndoWay.RESTORE_AND_SWAP)
+    assert "all rows of b, and the table; the values that changed rows of account had" in found.undo.loses
+    one = plan("", revisions=revisions, downs={"0003_b": "DROP TABLE b;"})
+    assert one.undo.way is UndoWay.RESTORE_AND_SWAP
+    assert "0002_a has no down script" in one.undo.why
+    outside = both | {"0003_b": "DROP INDEX CONCURRENTLY b;"}
+    assert "fits no transaction" in plan("", revisions=revisions, downs=outside).undo.why
+    assert plan("", revisions=revisions, downs=both).digest != plan("", revisions=revisions).digest
 
 
 def test_dev_takes_no_snapshot_unless_something_is_destroyed() -> None:

@@ -12,6 +12,9 @@ from faberdb.revision import Revision
 
 LOCK_FILE: Final = "migration_lock.toml"
 SCRIPT: Final = "migration.sql"
+DOWN: Final = (
+    "down.sql"  # where Prisma's documentation tells people to put it; Prisma itself does not read it
+)
 _PROVIDERS: Final = ("postgresql", "postgres")
 
 # Prisma sorts folder names by JavaScript's localeCompare, not by bytes: "1_b" comes before "10_a", and
@@ -45,16 +48,33 @@ def _read_revision(folder: Path) -> Revision:
             why=f"Prisma refuses such a folder too (P3015): {folder}",
             next_step="bring the file back from version control, or delete the folder",
         ) from None
+    return Revision(name=folder.name, checksum=_checksum(raw), script=_text(raw, folder / SCRIPT))
+
+
+def read_down(directory: Path, name: str) -> str:
+    """The script beside a revision's that takes it back, "" where there is none.
+
+    Raises:
+        UnreadableSql: it is not UTF-8.
+    """
+    file = directory / name / DOWN
     try:
-        script = raw.decode("utf-8-sig")  # PostgreSQL does not read a byte order mark; Prisma 6 trims it
+        raw = file.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return ""
+    return _text(raw, file)
+
+
+def _text(raw: bytes, file: Path) -> str:
+    try:
+        return raw.decode("utf-8-sig")  # PostgreSQL does not read a byte order mark; Prisma 6 trims it
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UnreadableSql(
-            f"The revision {folder.name!r} is not UTF-8.",
-            why=f"{folder / SCRIPT}, line {line}: byte 0x{raw[error.start]:02x}",
+            f"The revision {file.parent.name!r} is not UTF-8.",
+            why=f"{file}, line {line}: byte 0x{raw[error.start]:02x}",
             next_step="save the file as UTF-8",
         ) from None
-    return Revision(name=folder.name, checksum=_checksum(raw), script=script)
 
 
 def recorded_checksum(directory: Path, name: str, recorded: str) -> str:

@@ -14,7 +14,7 @@ from faberdb.errors import ConfigInvalid, Refused
 from faberdb.progress import Progress
 from faberdb.revision import Revision, TrackedRevision
 from faberdb.tools.prisma.datasource import read_datasource
-from faberdb.tools.prisma.directory import SCRIPT, read_revisions, recorded_checksum
+from faberdb.tools.prisma.directory import SCRIPT, read_down, read_revisions, recorded_checksum
 from faberdb.tools.prisma.executor import apply_revision
 from faberdb.tools.prisma.lock import migration_lock
 from faberdb.tools.prisma.tracking import TrackingTable
@@ -117,6 +117,14 @@ class PrismaMigrations:
     def mark_rolled_back(self, conn: Connection, name: str) -> None:
         """Settle unresolved rows, as `prisma migrate resolve --rolled-back` does."""
         self._tracking.roll_back(conn, name)
+
+    def record_undone(self, conn: Connection, names: Sequence[str]) -> None:
+        """Remove their rows: `prisma migrate status` takes a revision with any row for one that is there."""
+        self._tracking.remove(conn, names)
+
+    def down_script(self, revision: str) -> str:
+        """What `NAME/down.sql` says, where Prisma's documentation puts it; "" without one."""
+        return read_down(self.directory, revision)
 
     @property
     def _tracking(self) -> TrackingTable:

@@ -180,6 +180,16 @@ class TrackingTable:
             )
         )
 
+    def remove(self, conn: Connection, names: Sequence[str]) -> None:
+        """Remove the rows of revisions that are applied no longer; nothing of Prisma's does it.
+
+        `rolled_back_at` would not do: `prisma migrate status` calls a database up to date that has any row of a
+        revision, and compares the revision's checksum with the first (diagnose_migration_history.rs).
+        """
+        conn.execute(
+            self.statement("DELETE FROM {table} WHERE migration_name = ANY ({names})", names=list(names))
+        )
+
     def statement(self, template: LiteralString, **values: Any) -> sql.Composed:
         """A statement with the table's quoted name and literal values."""
         literals = {k: sql.Literal(v) for k, v in values.items()}
