@@ -12,6 +12,7 @@ from typing import Final
 
 from faberdb.errors import CommandFailed
 from faberdb.snapshot import programs
+from faberdb.snapshot.clients import choose_clients
 from faberdb.snapshot.files import DUMP, check_content, check_sizes, unusable
 from faberdb.snapshot.manifest import Manifest
 from faberdb.snapshot.store import SnapshotStore
@@ -42,7 +43,9 @@ def check_archive(manifest: Manifest, archive: Path) -> None:
     Raises:
         SnapshotUnusable: it cannot.
     """
+    zstd = manifest.compression == "zstd"
+    clients = choose_clients(manifest.server_version, at_least=manifest.client_version, zstd=zstd)
     try:
-        programs.listing(archive)
+        programs.listing(archive, clients)
     except CommandFailed as error:
         raise unusable(manifest, f"the archive cannot be read: {error.why}") from error

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from faberdb.progress import Progress, silent
 from faberdb.server_errors import explained
 from faberdb.snapshot import programs
 from faberdb.snapshot.check import check_archive
+from faberdb.snapshot.clients import choose_clients
 from faberdb.snapshot.files import DUMP
 from faberdb.snapshot.manifest import Manifest
 from faberdb.snapshot.mark import Mark, read_mark, set_mark
@@ -30,6 +32,7 @@ from faberdb.snapshot.proof import Proof, prove, recorded_schema
 from faberdb.snapshot.store import SnapshotStore
 
 _ANALYZE_TIMEOUT_S: Final = 600
+_SAY_EVERY_S: Final = 5.0
 
 
 def restore_beside(
@@ -103,14 +106,42 @@ def restore_into(
     progress(f"restoring {sum(manifest.row_counts.values())} rows into {dsn.database}")
     try:
         version = _prepare(manifest, folder, dsn)
-        programs.restore(
-            folder / DUMP, dsn, server_version=version, with_roles=with_roles, timeout_s=timeout_s
+        clients = choose_clients(
+            version, at_least=manifest.client_version, zstd=manifest.compression == "zstd"
         )
+        with _grown(dsn, progress) as watch:
+            programs.restore(
+                folder / DUMP,
+                dsn,
+                server_version=version,
+                with_roles=with_roles,
+                timeout_s=timeout_s,
+                clients=clients,
+                watch=watch,
+            )
     except FaberError as error:
         _drop_half(dsn, error)
         raise
     progress(f"restored the archive in {time.monotonic() - began:.1f} s; analyzing")
     _analyze(dsn, progress)
+
+
+@contextmanager
+def _grown(dsn: Dsn, progress: Progress) -> Iterator[Callable[[], None]]:
+    """Something to call meanwhile, that says now and then how large the database is."""
+    began = said = time.monotonic()
+    with maintenance(dsn, purpose="watch a restore") as conn:
+
+        def watch() -> None:
+            nonlocal said
+            if time.monotonic() - said < _SAY_EVERY_S:
+                return
+            said = time.monotonic()
+            row = conn.execute("SELECT pg_database_size(%s)", (dsn.database,)).fetchone()
+            size = int(row[0]) / (1 << 20) if row else 0.0
+            progress(f"restoring: {size:,.0f} MiB in {dsn.database} after {said - began:.0f} s")
+
+        yield watch
 
 
 def half_restored(dsn: Dsn) -> bool:
