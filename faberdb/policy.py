@@ -9,6 +9,7 @@ from typing import Final
 
 from faberdb.budget import Budget
 from faberdb.config.model import FaberConfig, MigrationsSection
+from faberdb.config.proving import SnapshotProof
 from faberdb.config.safety import BackupNeed, DestructiveRule
 from faberdb.errors import ConfigInvalid, Refused
 
@@ -55,6 +56,7 @@ class Policy:
     approvals: int = 1  # people who must say yes, where a person is asked
     approvers: tuple[str, ...] = ()  # the only ones who may; () is anybody but the requester
     insists_on_health: bool = False  # the looks at health cannot be skipped
+    proof: SnapshotProof = SnapshotProof.MANIFEST  # of a release's snapshot, before its first statement
     refuse_drift: bool = False  # no release on a schema that drifted, unless the plan settles it
 
     def approval_timeout_s(self, level: str) -> float:
@@ -107,6 +109,9 @@ def policy_for(config: FaberConfig, environment: str) -> Policy:
         approvals=safety.approvals.get(environment, 1),
         approvers=tuple(n.strip() for n in safety.approvers.get(environment, ())),
         insists_on_health=protected,
+        proof=safety.snapshot_proof.get(
+            environment, SnapshotProof.RESTORE if protected else SnapshotProof.MANIFEST
+        ),
         refuse_drift=config.drift.refuse and (insists or True in said),
     )
 

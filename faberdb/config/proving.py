@@ -9,6 +9,7 @@ class SnapshotProof(StrEnum):
     """How a snapshot is proven before the first statement of the release that it was taken for."""
 
     MANIFEST = "manifest"  # every file's checksum, and the archive's listing
+    RECENT = "recent"  # and another snapshot of the same schema was restored and compared not long ago
     RESTORE = "restore"  # restored beside: schema, rows and checksums equal
 
 

@@ -17,8 +17,9 @@ from faberdb.progress import Kept, Progress
 from faberdb.release.journal import Journal
 from faberdb.release.leftovers import APPLYING, hold_tool
 from faberdb.release.lock import require_lock
-from faberdb.release.opening import plan_target
+from faberdb.release.opening import close_release, plan_target
 from faberdb.release.permission import require_permission
+from faberdb.release.proving import prove_snapshot, require_proven
 from faberdb.release.record import Outcome, Release
 from faberdb.release.rehearsal import find_evidence
 from faberdb.release.stepping import Stepping
@@ -98,6 +99,24 @@ def snapshot_release(target: Target, release: Release) -> dict[str, Any]:
     return journal_of(target, release).ensure("snapshot", take)
 
 
+def prove_release_snapshot(target: Target, release: Release) -> dict[str, Any]:
+    """Prove the release's snapshot as the plan says; one that does not hold ends the release before it ran anything.
+
+    Raises:
+        SnapshotUnusable: it does not hold. The next release takes another.
+        Refused, CommandFailed, Transient: it could not be restored; nothing was run.
+    """
+    try:
+        return prove_snapshot(target, release)
+    except SnapshotUnusable as error:
+        close_release(target, release, Outcome.ABORTED, cause=error.reason)
+        raise SnapshotUnusable(
+            error.what,
+            why=f"{error.why} Nothing was run.".strip(),
+            next_step=f"faber-db migrate {release.environment}, which asks anew and takes another snapshot",
+        ) from error
+
+
 def take_environment_snapshot(
     target: Target,
     id_: str,
@@ -132,6 +151,7 @@ def take_environment_snapshot(
             revisions=_applied(target),
             tracking_tables=target.tool.tracking_tables,
             release_id=release or None,
+            checksums=target.project.config.backup.checksums,
         ),
         progress=note,
         timeout_s=target.project.config.backup.timeout_seconds,
@@ -162,6 +182,7 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
             f"Release {release.id} has no snapshot, and its undo needs one; nothing was run.",
             next_step=f"faber-db migrate {release.environment}",
         )
+    require_proven(release)
 
     def apply(progress: Progress) -> Mapping[str, Any]:
         on_disk = {r.name: r for r in target.tool.revisions()}
