@@ -57,6 +57,7 @@ class Policy:
     approvers: tuple[str, ...] = ()  # the only ones who may; () is anybody but the requester
     insists_on_health: bool = False  # the looks at health cannot be skipped
     proof: SnapshotProof = SnapshotProof.MANIFEST  # of a release's snapshot, before its first statement
+    templates: bool = False  # a snapshot of the idle database is a copy on its own server
     refuse_drift: bool = False  # no release on a schema that drifted, unless the plan settles it
 
     def approval_timeout_s(self, level: str) -> float:
@@ -112,8 +113,16 @@ def policy_for(config: FaberConfig, environment: str) -> Policy:
         proof=safety.snapshot_proof.get(
             environment, SnapshotProof.RESTORE if protected else SnapshotProof.MANIFEST
         ),
+        templates=environment in config.backup.templates
+        and not protected
+        and not _rehearses_elsewhere(config),
         refuse_drift=config.drift.refuse and (insists or True in said),
     )
+
+
+def _rehearses_elsewhere(config: FaberConfig) -> bool:
+    """A copy on the database's own server goes to no other."""
+    return bool(config.rehearsal.connection_string_env) or config.rehearsal.server != "same"
 
 
 def _budget(section: MigrationsSection) -> Budget:

@@ -169,6 +169,11 @@ class BackupSection(Section):
     fresh_minutes: float = Field(
         default=60, gt=0, description="An undo goes back by itself only to a snapshot that is no older."
     )
+    templates: tuple[str, ...] = Field(
+        default=(),
+        description="Environments whose idle database is kept as a copy on its own server instead of a dump: much"
+        " faster, and gone with the server. Never a protected one, nor where rehearsals have a server of their own.",
+    )
     checksums: Checksums = Field(
         default=Checksums.SAMPLE,
         description="Of which rows' content a snapshot keeps a checksum for each table. sample: all of small tables,"

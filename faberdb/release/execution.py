@@ -27,6 +27,7 @@ from faberdb.revision import Standing
 from faberdb.snapshot.request import SnapshotRequest
 from faberdb.snapshot.store import snapshot_id_of_release
 from faberdb.snapshot.take import take_snapshot
+from faberdb.snapshot.template import take_template
 from faberdb.target import Target
 
 
@@ -138,24 +139,24 @@ def take_environment_snapshot(
             f"A snapshot cannot be kept for {retention_days} days; none was taken.",
             next_step=f"faber-db backup {target.name} --retention DAYS, at least 1",
         )
-    manifest = take_snapshot(
-        target.dsn,
-        target.store,
-        SnapshotRequest(
-            id=id_,
-            project=target.project.name,
-            environment=target.name,
-            label=label,
-            reason=reason,
-            retention_days=retention_days or policy.retention_days,
-            revisions=_applied(target),
-            tracking_tables=target.tool.tracking_tables,
-            release_id=release or None,
-            checksums=target.project.config.backup.checksums,
-        ),
-        progress=note,
-        timeout_s=target.project.config.backup.timeout_seconds,
+    wanted = SnapshotRequest(
+        id=id_,
+        project=target.project.name,
+        environment=target.name,
+        label=label,
+        reason=reason,
+        retention_days=retention_days or policy.retention_days,
+        revisions=_applied(target),
+        tracking_tables=target.tool.tracking_tables,
+        release_id=release or None,
+        checksums=target.project.config.backup.checksums,
     )
+    timeout_s = target.project.config.backup.timeout_seconds
+    manifest = None
+    if policy.templates:
+        manifest = take_template(target.dsn, target.store, wanted, progress=note, timeout_s=timeout_s)
+    if manifest is None:
+        manifest = take_snapshot(target.dsn, target.store, wanted, progress=note, timeout_s=timeout_s)
     if not target.ledger.entries(release=id_, kind=Kind.SNAPSHOT_TAKEN, limit=1):
         target.ledger.append(
             Kind.SNAPSHOT_TAKEN,

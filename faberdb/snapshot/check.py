@@ -14,7 +14,7 @@ from faberdb.errors import CommandFailed
 from faberdb.snapshot import programs
 from faberdb.snapshot.clients import choose_clients
 from faberdb.snapshot.files import DUMP, check_content, check_sizes, unusable
-from faberdb.snapshot.manifest import Manifest
+from faberdb.snapshot.manifest import Manifest, SnapshotKind
 from faberdb.snapshot.store import SnapshotStore
 
 _CONTENTS: Final = "toc.dat"  # all that `pg_restore --list` reads of the directory format
@@ -30,6 +30,8 @@ def check_files(store: SnapshotStore, id_: str) -> Manifest:
     check_sizes(manifest, store.sizes(id_))
     for name in manifest.files:
         check_content(manifest, name, store.read(id_, name))
+    if manifest.kind is SnapshotKind.TEMPLATE:
+        return manifest  # its rows are in a database: see `faberdb.snapshot.template`
     with tempfile.TemporaryDirectory(prefix="faber-db-listing-") as folder:
         with Path(folder, _CONTENTS).open("wb") as file:
             file.writelines(store.read(id_, f"{DUMP}/{_CONTENTS}"))

@@ -19,17 +19,18 @@ from faberdb.connection import Connection, connect, run
 from faberdb.database_properties import DatabaseProperties, apply_properties, read_properties
 from faberdb.databases import drop_database, ensure_database, exists, maintenance
 from faberdb.dsn import Dsn
-from faberdb.errors import FaberError, Refused, SnapshotUnusable
+from faberdb.errors import FaberError, Refused, SnapshotUnusable, Transient
 from faberdb.progress import Progress, silent
 from faberdb.server_errors import explained
 from faberdb.snapshot import programs
 from faberdb.snapshot.check import check_archive
 from faberdb.snapshot.clients import choose_clients
 from faberdb.snapshot.files import DUMP
-from faberdb.snapshot.manifest import Manifest
-from faberdb.snapshot.mark import Mark, read_mark, set_mark
+from faberdb.snapshot.manifest import Manifest, SnapshotKind
+from faberdb.snapshot.mark import Mark, closed_at_birth, read_mark, set_mark
 from faberdb.snapshot.proof import Proof, prove, recorded_schema
 from faberdb.snapshot.store import SnapshotStore
+from faberdb.snapshot.template import create_closed, open_closed, require_copy
 
 _ANALYZE_TIMEOUT_S: Final = 600
 _SAY_EVERY_S: Final = 5.0
@@ -66,7 +67,10 @@ def restore_beside(
         raise Refused(f"A snapshot is not restored into the live database {live.database!r} itself.")
     progress(f"checking the files of {snapshot}")
     with store.opened(snapshot, progress=progress) as (manifest, folder):
-        check_archive(manifest, folder / DUMP)
+        if manifest.kind is SnapshotKind.TEMPLATE:
+            _require_same_server(manifest, dsn, live)
+        else:
+            check_archive(manifest, folder / DUMP)
         return _restore(manifest, folder, dsn, live, progress, timeout_s)
 
 
@@ -79,13 +83,39 @@ def _restore(
     kept = _kept(manifest, folder, dsn, roles, progress)
     if kept is not None:
         return kept
-    _create(manifest, dsn, properties, roles, progress)
-    restore_into(manifest, folder, dsn, with_roles=roles, progress=progress, timeout_s=timeout_s)
+    if manifest.kind is SnapshotKind.TEMPLATE:
+        _copy(manifest, dsn, live, progress, timeout_s)
+    else:
+        _create(manifest, dsn, properties, roles, progress)
+        restore_into(manifest, folder, dsn, with_roles=roles, progress=progress, timeout_s=timeout_s)
     progress("comparing the restored schema and rows with the manifest")
     proof = prove(manifest, folder, dsn, with_roles=roles, timeout_s=timeout_s)
     _finish(manifest, dsn, properties, roles)
     progress(f"restored {manifest.id} into {dsn.database}")
     return proof
+
+
+def _copy(manifest: Manifest, dsn: Dsn, live: Dsn, progress: Progress, timeout_s: float) -> None:
+    copy = require_copy(manifest, live)
+    progress(f"copying {copy.database} to {dsn.database}")
+    if not create_closed(dsn, template=copy.database, timeout_s=timeout_s):
+        raise Transient(
+            f"The database {copy.database!r} could not be copied.",
+            why="Another session copies it, or is connected to it.",
+            next_step="run the same command again in a moment",
+        )
+    with maintenance(dsn, purpose="restore beside") as conn, explained("The restore could not be marked."):
+        set_mark(conn, dsn.database, Mark(snapshot=manifest.id, done=False))
+    open_closed(dsn)
+
+
+def _require_same_server(manifest: Manifest, dsn: Dsn, live: Dsn) -> None:
+    require_copy(manifest, live)
+    if _place(dsn) != _place(live):
+        raise Refused(
+            f"The snapshot {manifest.id!r} is a copy on the server of {live.database!r}, and goes to no other.",
+            next_step=f"take a dump: faber-db backup {manifest.environment}, with backup.templates without it",
+        )
 
 
 def restore_into(
@@ -157,7 +187,10 @@ def _kept(manifest: Manifest, folder: Path, dsn: Dsn, roles: bool, progress: Pro
         if not exists(conn, dsn.database):
             return None
         mark = read_mark(conn, dsn.database)
-    if mark is None:
+        unmarked = closed_at_birth(conn, dsn.database)
+    if unmarked:
+        progress(f"{dsn.database} was left half copied; restoring again")
+    elif mark is None:
         _require_empty(dsn)
     elif mark == Mark(snapshot=manifest.id, done=True):
         progress(f"found {dsn.database} restored; comparing it with the manifest")

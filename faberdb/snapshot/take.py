@@ -11,15 +11,13 @@ from __future__ import annotations
 import errno
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from faberdb.catalog import Schema, read_schema
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
 from faberdb.errors import CommandFailed, Failed, Refused, SnapshotUnusable, Transient
@@ -28,19 +26,15 @@ from faberdb.server_errors import explained
 from faberdb.snapshot import programs
 from faberdb.snapshot.clients import Clients, choose_clients
 from faberdb.snapshot.contents import (
-    Contents,
-    Table,
     hold_tables,
     let_idle,
     list_tables,
-    looking,
-    read_contents,
     read_sequences,
-    shares,
 )
 from faberdb.snapshot.files import DUMP, SCHEMA, check_sizes, measure
 from faberdb.snapshot.manifest import Manifest
 from faberdb.snapshot.request import SnapshotRequest
+from faberdb.snapshot.seen import Seen, both_looks, manifest_of, see
 from faberdb.snapshot.store import SnapshotStore
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
@@ -75,7 +69,7 @@ def take_snapshot(
     deadline = time.monotonic() + timeout_s
     if store.holds(request.id) or store.finish(request.id, progress=progress):
         progress(f"found the snapshot {request.id}")
-        return _found(store, request, dsn)
+        return found(store, request, dsn)
     with (
         connect(dsn, purpose="snapshot", statement_timeout_s=timeout_s) as conn,
         connect(dsn, purpose="snapshot contents", statement_timeout_s=timeout_s) as other,
@@ -86,35 +80,32 @@ def take_snapshot(
         for session in (conn, other):
             # The exporting one idles while pg_dump works, and the snapshot is gone if it is ended for that.
             let_idle(session, _left(deadline) + 60)
-        with conn.transaction(), _written(store, request.id) as folder:
+        with conn.transaction(), written(store, request.id) as folder:
             frozen = _freeze(conn)
             progress("holding the tables still")
             tables = list_tables(conn)
             hold_tables(conn, tables)
             before = read_sequences(other)
             progress(f"dumping and counting {len(tables)} tables")
-            with _meanwhile(other, lambda: _see(other, frozen, tables, request)) as seeing:
+            with _meanwhile(other, lambda: see(other, tables, request, moment=frozen)) as seeing:
                 watch = _Watch(folder=folder, seeing=seeing, progress=progress)
                 _dump(conn, dsn, folder, clients, frozen, deadline, watch)
                 seen = _seen_in_time(seeing, deadline)
-            sequences = {name: (before.get(name), now) for name, now in read_sequences(other).items()}
+            seen = replace(seen, sequences=both_looks(before, read_sequences(other)))
             (folder / SCHEMA).write_text(seen.schema.to_json())
             progress("writing the manifest")
-            manifest = _manifest(conn, dsn, request, seen, sequences, folder, clients)
+            manifest = manifest_of(
+                dsn.database,
+                request,
+                seen,
+                measure(folder),
+                client_version=clients.version,
+                compression=programs.compression(clients),
+            )
     # After the transaction: a store far away takes its time, and an open transaction keeps vacuum waiting.
-    _commit(store, manifest, progress)
+    commit(store, manifest, progress)
     progress(f"took the snapshot {request.id}")
     return manifest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """What the transaction snapshot holds."""
-
-    at: datetime
-    contents: Contents
-    schema: Schema
-    roles: tuple[str, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,7 +113,7 @@ class _Watch:
     """What is done while pg_dump works: say how far it is, and end it when the count failed."""
 
     folder: Path
-    seeing: Future[_Seen]
+    seeing: Future[Seen]
     progress: Progress
     began: float = field(default_factory=time.monotonic)
     said: float = field(default_factory=time.monotonic)
@@ -137,7 +128,12 @@ class _Watch:
             self.progress(f"dumping: {_mib(written)} written after {now - self.began:.0f} s")
 
 
-def _found(store: SnapshotStore, request: SnapshotRequest, dsn: Dsn) -> Manifest:
+def found(store: SnapshotStore, request: SnapshotRequest, dsn: Dsn) -> Manifest:
+    """The snapshot of the wanted id that is there already.
+
+    Raises:
+        SnapshotUnusable: it is another database's, or lost a file.
+    """
     manifest = store.manifest(request.id)
     ours = (request.project, request.environment, dsn.database)
     if (manifest.project, manifest.environment, manifest.database) != ours:
@@ -173,17 +169,7 @@ def _freeze(conn: Connection) -> str:
     return str(row[0])
 
 
-def _see(other: Connection, frozen: str, tables: Sequence[Table], request: SnapshotRequest) -> _Seen:
-    at = datetime.now(UTC)
-    contents = read_contents(other, tables, shares(tables, request.checksums), moment=frozen)
-    with looking(other, frozen):
-        schema = read_schema(other, leave_out=request.tracking_tables)
-        owners = {owner for name, owner in schema.objects.items() if name.startswith("owner of ")}
-        roles = owners | {name for (name,) in other.execute(_ROLES)}
-    return _Seen(at=at, contents=contents, schema=schema, roles=tuple(sorted(roles)))
-
-
-def _seen_in_time(seeing: Future[_Seen], deadline: float) -> _Seen:
+def _seen_in_time(seeing: Future[Seen], deadline: float) -> Seen:
     try:
         return seeing.result(timeout=_left(deadline))
     except TimeoutError:
@@ -195,7 +181,7 @@ def _seen_in_time(seeing: Future[_Seen], deadline: float) -> _Seen:
 
 
 @contextmanager
-def _meanwhile(other: Connection, look: Callable[[], _Seen]) -> Iterator[Future[_Seen]]:
+def _meanwhile(other: Connection, look: Callable[[], Seen]) -> Iterator[Future[Seen]]:
     """Look through another session in a thread; it has ended when the block has."""
     with ThreadPoolExecutor(1, thread_name_prefix="snapshot contents") as pool:
         seeing = pool.submit(look)
@@ -228,7 +214,7 @@ def _dump(
 
 
 @contextmanager
-def _written(store: SnapshotStore, id_: str) -> Iterator[Path]:
+def written(store: SnapshotStore, id_: str) -> Iterator[Path]:
     """A folder to write into, that does not outlive a failure."""
     folder = store.begin(id_)
     try:
@@ -239,8 +225,11 @@ def _written(store: SnapshotStore, id_: str) -> Iterator[Path]:
         raise
 
 
-def _commit(store: SnapshotStore, manifest: Manifest, progress: Progress) -> None:
-    """What is dumped whole is kept where trying again, or the next process, can go on with it."""
+def commit(store: SnapshotStore, manifest: Manifest, progress: Progress) -> None:
+    """Let the store complete it.
+
+    What is dumped whole is kept where trying again, or the next process, can go on with it.
+    """
     try:
         with _disk_explained(manifest.id):
             store.commit(manifest.id, manifest, progress=progress)
@@ -269,39 +258,6 @@ def _full(what: str) -> SnapshotUnusable:
     )
 
 
-def _manifest(
-    conn: Connection,
-    dsn: Dsn,
-    request: SnapshotRequest,
-    seen: _Seen,
-    sequences: dict[str, tuple[int | None, int | None]],
-    folder: Path,
-    clients: Clients,
-) -> Manifest:
-    return Manifest(
-        id=request.id,
-        project=request.project,
-        environment=request.environment,
-        database=dsn.database,
-        created_at=seen.at,
-        server_version=conn.info.server_version,
-        client_version=clients.version,
-        label=request.label,
-        reason=request.reason,
-        retention_days=request.retention_days,
-        revisions=request.revisions,
-        tracking_tables=request.tracking_tables,
-        schema_fingerprint=seen.schema.fingerprint,
-        roles=seen.roles,
-        row_counts=seen.contents.rows,
-        files=measure(folder),
-        release_id=request.release_id,
-        compression=programs.compression(clients),
-        checksums=seen.contents.checksums,
-        sequences=sequences,
-    )
-
-
 def _left(deadline: float) -> float:
     return max(1.0, deadline - time.monotonic())
 
@@ -313,12 +269,4 @@ def _mib(size: int) -> str:
 _TABLE_BYTES: Final = """
 SELECT COALESCE(sum(pg_table_size(oid)), 0)::bigint FROM pg_class
 WHERE relkind IN ('r', 'm') AND (oid >= 16384 OR relname = 'pg_largeobject')
-"""
-
-# Roles that own something, were granted something or are named by a policy; but never the first superuser,
-# who is pinned and stands in no dependency.
-_ROLES: Final = """
-SELECT DISTINCT r.rolname::text FROM pg_roles r JOIN pg_shdepend s ON s.refobjid = r.oid
-WHERE s.refclassid = 'pg_authid'::regclass
-  AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
