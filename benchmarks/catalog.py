@@ -54,12 +54,7 @@ def main() -> None:
 
 
 def _measure(dsn: Dsn, tables: int, rounds: int, make: Callable[[int], str]) -> None:
-    ensure_database(dsn)
-    with connect(dsn, purpose="benchmark") as conn:
-        conn.execute("SET synchronous_commit = off")
-        for first in range(0, tables, _BATCH):
-            conn.execute("".join(make(n) for n in range(first, min(first + _BATCH, tables))).encode())
-        conn.execute("VACUUM ANALYZE")
+    create_tables(dsn, tables, make)
     ours, theirs, schema = _rounds(dsn, rounds)
     memory = {name: _peak(dsn, command) for name, command in _commands(dsn).items()}
     with connect(dsn, purpose="benchmark") as conn:
@@ -76,6 +71,17 @@ def _measure(dsn: Dsn, tables: int, rounds: int, make: Callable[[int], str]) -> 
         print(f"| {name} | {' | '.join(f'{s:.2f}' for s in row)} | {peak:.0f} |")
     print(f"\npg_dump / ours: {ratio:.1f} (target {_TARGET:g})")
     print(f"difference of two, {found} objects differ: {took:.2f} s (target {_TARGET_DIFFERENCE_S:g})")
+
+
+def create_tables(dsn: Dsn, tables: int, make: Callable[[int], str] | None = None) -> None:
+    """A database with so many tables, without rows."""
+    make = make or _table
+    ensure_database(dsn)
+    with connect(dsn, purpose="benchmark") as conn:
+        conn.execute("SET synchronous_commit = off")
+        for first in range(0, tables, _BATCH):
+            conn.execute("".join(make(n) for n in range(first, min(first + _BATCH, tables))).encode())
+        conn.execute("VACUUM ANALYZE")
 
 
 def _rounds(dsn: Dsn, rounds: int) -> tuple[list[float], list[float], Schema]:

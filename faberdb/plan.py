@@ -130,6 +130,9 @@ class Plan:
     checks: tuple[str, ...]  # names of the project's checks that must pass afterwards
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
+    proof: str = (
+        ""  # how the snapshot is proven before the first step (`SnapshotProof`); "" where none is taken
+    )
 
     @property
     def digest(self) -> str:

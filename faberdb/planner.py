@@ -11,6 +11,7 @@ from typing import Final
 
 from faberdb.advice import advise
 from faberdb.config.linting import LintSection
+from faberdb.config.proving import SnapshotProof
 from faberdb.errors import Refused
 from faberdb.history import pending
 from faberdb.lint.squawk import SecondOpinion
@@ -96,8 +97,11 @@ def make_plan(
         snapshot=snapshot,
         undo=undo,
         checks=tuple(checks),
-        findings=told + _undo_findings(policy, undo) + (_drift_findings(policy) if drifted else ()),
+        findings=told
+        + (_undo_findings(policy, undo) or _proof_findings(policy, observed, snapshot=snapshot))
+        + (_drift_findings(policy) if drifted else ()),
         notes=observed.notes + advice,
+        proof=policy.proof.value if snapshot else "",
     )
 
 
@@ -126,6 +130,14 @@ def _undo_findings(policy: Policy, undo: Undo) -> tuple[Finding, ...]:
     certain = undo.fallback if undo.way.in_place else undo.way
     if certain is UndoWay.NONE and policy.backup is BackupNeed.REQUIRED:
         return (Finding(code="no_undo", risk=Risk.CRITICAL, message=undo.why, blocks=True),)
+    return ()
+
+
+def _proof_findings(policy: Policy, observed: Observation, *, snapshot: bool) -> tuple[Finding, ...]:
+    """What cannot be restored beside cannot be proven either, and that is not found out when the release runs."""
+    if snapshot and policy.proof is SnapshotProof.RESTORE and observed.cannot_restore_beside:
+        message = f"the snapshot cannot be proven by a restore: {observed.cannot_restore_beside}"
+        return (Finding(code="no_proof", risk=Risk.CRITICAL, message=message, blocks=True),)
     return ()
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from faberdb.budget import Budget
 from faberdb.config.model import FaberConfig, MigrationsSection
+from faberdb.config.proving import SnapshotProof
 from faberdb.config.safety import BackupNeed, DestructiveRule
 from faberdb.errors import ConfigInvalid, Refused
 
@@ -55,6 +56,8 @@ class Policy:
     approvals: int = 1  # people who must say yes, where a person is asked
     approvers: tuple[str, ...] = ()  # the only ones who may; () is anybody but the requester
     insists_on_health: bool = False  # the looks at health cannot be skipped
+    proof: SnapshotProof = SnapshotProof.MANIFEST  # of a release's snapshot, before its first statement
+    templates: bool = False  # a snapshot of the idle database is a copy on its own server
     refuse_drift: bool = False  # no release on a schema that drifted, unless the plan settles it
 
     def approval_timeout_s(self, level: str) -> float:
@@ -107,8 +110,19 @@ def policy_for(config: FaberConfig, environment: str) -> Policy:
         approvals=safety.approvals.get(environment, 1),
         approvers=tuple(n.strip() for n in safety.approvers.get(environment, ())),
         insists_on_health=protected,
+        proof=safety.snapshot_proof.get(
+            environment, SnapshotProof.RESTORE if protected else SnapshotProof.MANIFEST
+        ),
+        templates=environment in config.backup.templates
+        and not protected
+        and not _rehearses_elsewhere(config),
         refuse_drift=config.drift.refuse and (insists or True in said),
     )
+
+
+def _rehearses_elsewhere(config: FaberConfig) -> bool:
+    """A copy on the database's own server goes to no other."""
+    return bool(config.rehearsal.connection_string_env) or config.rehearsal.server != "same"
 
 
 def _budget(section: MigrationsSection) -> Budget:

@@ -16,6 +16,7 @@ from faberdb.ledger import Kind
 from faberdb.progress import Progress
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.snapshot.manifest import Manifest
+from faberdb.snapshot.template import drop_copy
 from faberdb.swap import list_set_aside
 from faberdb.target import Target
 
@@ -76,6 +77,7 @@ def prune_environment(
     target.ledger.append(Kind.PRUNED, release=target.name, environment=target.name, body=chosen.to_json())
     for snapshot in chosen.snapshots:
         progress(f"removing the snapshot {snapshot}")
+        drop_copy(target.store.manifest(snapshot), target.dsn)
         target.store.delete(snapshot)
     for database in chosen.databases:
         progress(f"dropping the set-aside database {database}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from faberdb.ledger import Kind
 from faberdb.lint.page import finding_lines
@@ -43,7 +44,7 @@ def plan_markdown(plan: Plan, evidence: Evidence | None = None, *, change: str =
             ("Requested by", plan.requester or "not given"),
             ("Risk", f"**{plan.risk.value}**"),
             ("Approval", _approval(plan.approval)),
-            ("Snapshot", "taken and kept before the first step" if plan.snapshot else "none, by policy"),
+            ("Snapshot", _SNAPSHOT[plan.proof] if plan.snapshot else "none, by policy"),
             ("Undo", f"**{plan.undo.way.value}**: {plan.undo.why}"),
             ("Undo loses", plan.undo.loses),
             ("Undo ends", plan.undo.ends or "no connection"),
@@ -152,6 +153,14 @@ def release_markdown(release: Release, *, change: str = "") -> str:
     ]
     lines += [table(("step", "at (UTC)", "result"), rows), "", *_proof_of_undo(release)]
     return "\n".join(lines) + "\n"
+
+
+_SNAPSHOT: Final = {
+    "": "taken and kept before the first step",
+    "manifest": "taken before the first step, and its files checked",
+    "recent": "taken before the first step; it or another of late is restored beside and compared",
+    "restore": "taken before the first step, restored beside and compared",
+}
 
 
 def _proof_of_undo(release: Release) -> Iterable[str]:

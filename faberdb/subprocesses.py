@@ -11,7 +11,8 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,7 @@ _PASSED_ON = (
     "NODE_EXTRA_CA_CERTS",
 )
 _OUTPUT_KEPT = 64 * 1024
+_WATCHED_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ def run_program(
     cwd: Path | None = None,
     what: str,
     check: bool = True,
+    watch: Callable[[], None] | None = None,
 ) -> Finished:
     """Run a program to its end.
 
@@ -59,6 +62,7 @@ def run_program(
         cwd: its working directory.
         what: how an error names it, such as "pg_dump of shop_production".
         check: raise on a non-zero exit.
+        watch: called every half second meanwhile; what it raises ends the program.
 
     Raises:
         CommandFailed: it could not be started, ended with an error, or ran out of time.
@@ -78,7 +82,7 @@ def run_program(
         raise CommandFailed(f"{what} could not be started.", why=str(error)) from None
     with _group_ended(process):
         try:
-            out, err = process.communicate(timeout=timeout_s)
+            out, err = _communicate(process, timeout_s, watch)
         except subprocess.TimeoutExpired:
             raise CommandFailed(
                 f"{what} did not end within {timeout_s:g} s and was stopped.",
@@ -89,6 +93,22 @@ def run_program(
         why = (finished.errors.strip() or finished.output.strip() or "it printed nothing")[-2000:]
         raise CommandFailed(f"{what} failed with exit code {finished.code}.", why=why)
     return finished
+
+
+def _communicate(
+    process: subprocess.Popen[bytes], timeout_s: float, watch: Callable[[], None] | None
+) -> tuple[bytes, bytes]:
+    if watch is None:
+        return process.communicate(timeout=timeout_s)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return process.communicate(timeout=max(0.0, min(left, _WATCHED_EVERY_S)))
+        except subprocess.TimeoutExpired:
+            if left <= _WATCHED_EVERY_S:
+                raise
+        watch()
 
 
 def _tail(raw: bytes) -> str:

@@ -20,6 +20,7 @@ from tasks.releasing import (
     check_plan,
     close_released,
     exclusive,
+    prove_snapshot,
     refuse_skips,
     take_snapshot,
     unfinished_undo,
@@ -44,7 +45,7 @@ def release(
     1. Freeze the plan, open the release, and wait for a person where one is asked for.
     2. Hold the environment's release lock. An undo that a killed run left is finished, and that is the end.
     3. Check that the plan still holds, and that the database is well.
-    4. Take the snapshot.
+    4. Take the snapshot, and prove it as the policy says.
     5. Apply the plan's revisions.
     6. Verify: revisions, schema, health, the project's checks.
     7. Close the release; or, on a failure after the first effect, take it back.
@@ -71,6 +72,7 @@ def release(
             check_plan(project, environment, release_id)
             check_health_before(project, environment, release_id, skip_health_check)
             take_snapshot(project, environment, release_id)
+            prove_snapshot(project, environment, release_id)
             try:
                 apply_plan(project, environment, release_id)
                 verify_revisions(project, environment, release_id)

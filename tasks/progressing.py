@@ -52,7 +52,10 @@ def parts_done(*begins: str) -> Share:
     return share
 
 
-SNAPSHOT: Final = parts_done("counting rows", "dumping", "writing the manifest", "took the snapshot")
+SNAPSHOT: Final = parts_done("holding", "dumping", "writing the manifest", "took the snapshot")
+PROOF: Final = parts_done(
+    "checking", "creating", "restoring", "restored the archive", "comparing", "restored "
+)
 
 
 @contextmanager

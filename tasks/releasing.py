@@ -9,12 +9,12 @@ from typing import Any
 from prefect import task
 
 from faberdb.policy import refuse_skips as check_skips
-from faberdb.release import execution, verification
+from faberdb.release import execution, proving, verification
 from faberdb.release.lock import hold_environment
 from faberdb.release.opening import close_release
 from faberdb.release.record import Outcome
 from tasks.policies import IDEMPOTENT, ONCE, READ
-from tasks.progressing import SNAPSHOT, progress_shown, revisions_done
+from tasks.progressing import PROOF, SNAPSHOT, progress_shown, revisions_done
 from tasks.resolving import environment_of, policy_of, release_of
 
 
@@ -62,6 +62,16 @@ def take_snapshot(project: str, environment: str, release: str) -> dict[str, Any
         progress_shown(record, "snapshot", SNAPSHOT),
     ):
         return execution.snapshot_release(target, record)
+
+
+@task(**IDEMPOTENT)
+def prove_snapshot(project: str, environment: str, release: str) -> dict[str, Any]:
+    """Prove the release's snapshot as the plan says."""
+    with (
+        release_of(project, environment, release) as (target, record),
+        progress_shown(record, proving.STEP, PROOF),
+    ):
+        return execution.prove_release_snapshot(target, record)
 
 
 @task(**IDEMPOTENT)

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, PositiveInt
 from faberdb.config.health import HealthSection
 from faberdb.config.linting import LintSection
 from faberdb.config.phases import FaberIntegration
+from faberdb.config.proving import Checksums
 from faberdb.config.rehearsal import RehearsalSection
 from faberdb.config.safety import SafetySection
 from faberdb.config.section import Seconds, Section
@@ -172,6 +173,19 @@ class BackupSection(Section):
     timeout_seconds: Seconds = Field(default=3600, description="Bound on one dump or restore.")
     fresh_minutes: float = Field(
         default=60, gt=0, description="An undo goes back by itself only to a snapshot that is no older."
+    )
+    templates: tuple[str, ...] = Field(
+        default=(),
+        description="Environments whose idle database is kept as a copy on its own server instead of a dump: much"
+        " faster, and gone with the server. Never a protected one, nor where rehearsals have a server of their own.",
+    )
+    checksums: Checksums = Field(
+        default=Checksums.SAMPLE,
+        description="Of which rows' content a snapshot keeps a checksum for each table. sample: all of small tables,"
+        " one in 64 of large ones with a primary key; full: all; none.",
+    )
+    proof_hours: float = Field(
+        default=24, gt=0, description="So long a restored and compared snapshot counts as recent proof."
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from faberdb.config.proving import SnapshotProof
 from faberdb.config.section import Seconds, Section
 
 
@@ -99,6 +100,12 @@ class SafetySection(Section):
     backup_enforcement: dict[str, BackupNeed] = Field(
         default_factory=dict,
         description="Per environment. Default: required when protected, recommended for staging, else optional.",
+    )
+    snapshot_proof: dict[str, SnapshotProof] = Field(
+        default_factory=dict,
+        description="Per environment, how a release's snapshot is proven before its first statement. restore: it is"
+        " restored beside and compared; recent: so was another of the same schema, not longer than backup.proof_hours"
+        " ago; manifest: its files are as its manifest says. Default: restore when protected, else manifest.",
     )
     destructive_operations: DestructiveOperations = Field(
         default=DestructiveOperations(), description="A rule for each kind of destructive statement."

@@ -77,7 +77,7 @@ def made_copy(target: Target, plan: Plan, snapshot: str, progress: Progress) -> 
     Raises:
         SnapshotUnusable, CommandFailed, Refused: why it could not be made.
     """
-    server, place = _server(target)
+    server, place = rehearsal_server(target)
     dsn = place.with_database(fitting_name(plan.database, f"_rehearsal_{plan.digest[:8]}"))
     progress(f"making a copy of {plan.database}")
     began = time.monotonic()
@@ -116,7 +116,8 @@ def take_back(target: Target, copy: Copy, snapshot: str, progress: Progress) -> 
         drop_database(aside)
 
 
-def _server(target: Target) -> tuple[str, Dsn]:
+def rehearsal_server(target: Target) -> tuple[str, Dsn]:
+    """Where copies are made: "same", "embedded" or the variable that names it, and its address."""
     section = target.project.config.rehearsal
     variable = section.connection_string_env
     if variable:

@@ -17,8 +17,9 @@ from faberdb.progress import Kept, Progress
 from faberdb.release.journal import Journal
 from faberdb.release.leftovers import APPLYING, hold_tool
 from faberdb.release.lock import require_lock
-from faberdb.release.opening import plan_target
+from faberdb.release.opening import close_release, plan_target
 from faberdb.release.permission import require_permission
+from faberdb.release.proving import prove_snapshot, require_proven
 from faberdb.release.record import Outcome, Release
 from faberdb.release.rehearsal import find_evidence
 from faberdb.release.stepping import Stepping
@@ -26,6 +27,7 @@ from faberdb.revision import Standing
 from faberdb.snapshot.request import SnapshotRequest
 from faberdb.snapshot.store import snapshot_id_of_release
 from faberdb.snapshot.take import take_snapshot
+from faberdb.snapshot.template import take_template
 from faberdb.target import Target
 
 
@@ -98,6 +100,24 @@ def snapshot_release(target: Target, release: Release) -> dict[str, Any]:
     return journal_of(target, release).ensure("snapshot", take)
 
 
+def prove_release_snapshot(target: Target, release: Release) -> dict[str, Any]:
+    """Prove the release's snapshot as the plan says; one that does not hold ends the release before it ran anything.
+
+    Raises:
+        SnapshotUnusable: it does not hold. The next release takes another.
+        Refused, CommandFailed, Transient: it could not be restored; nothing was run.
+    """
+    try:
+        return prove_snapshot(target, release)
+    except SnapshotUnusable as error:
+        close_release(target, release, Outcome.ABORTED, cause=error.reason)
+        raise SnapshotUnusable(
+            error.what,
+            why=f"{error.why} Nothing was run.".strip(),
+            next_step=f"faber-db migrate {release.environment}, which asks anew and takes another snapshot",
+        ) from error
+
+
 def take_environment_snapshot(
     target: Target,
     id_: str,
@@ -119,23 +139,24 @@ def take_environment_snapshot(
             f"A snapshot cannot be kept for {retention_days} days; none was taken.",
             next_step=f"faber-db backup {target.name} --retention DAYS, at least 1",
         )
-    manifest = take_snapshot(
-        target.dsn,
-        target.store,
-        SnapshotRequest(
-            id=id_,
-            project=target.project.name,
-            environment=target.name,
-            label=label,
-            reason=reason,
-            retention_days=retention_days or policy.retention_days,
-            revisions=_applied(target),
-            tracking_tables=target.tool.tracking_tables,
-            release_id=release or None,
-        ),
-        progress=note,
-        timeout_s=target.project.config.backup.timeout_seconds,
+    wanted = SnapshotRequest(
+        id=id_,
+        project=target.project.name,
+        environment=target.name,
+        label=label,
+        reason=reason,
+        retention_days=retention_days or policy.retention_days,
+        revisions=_applied(target),
+        tracking_tables=target.tool.tracking_tables,
+        release_id=release or None,
+        checksums=target.project.config.backup.checksums,
     )
+    timeout_s = target.project.config.backup.timeout_seconds
+    manifest = None
+    if policy.templates:
+        manifest = take_template(target.dsn, target.store, wanted, progress=note, timeout_s=timeout_s)
+    if manifest is None:
+        manifest = take_snapshot(target.dsn, target.store, wanted, progress=note, timeout_s=timeout_s)
     if not target.ledger.entries(release=id_, kind=Kind.SNAPSHOT_TAKEN, limit=1):
         target.ledger.append(
             Kind.SNAPSHOT_TAKEN,
@@ -162,6 +183,7 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
             f"Release {release.id} has no snapshot, and its undo needs one; nothing was run.",
             next_step=f"faber-db migrate {release.environment}",
         )
+    require_proven(release)
 
     def apply(progress: Progress) -> Mapping[str, Any]:
         on_disk = {r.name: r for r in target.tool.revisions()}

@@ -16,6 +16,7 @@ from faberdb.observation import observe
 from faberdb.plan import Plan, plan_to_json
 from faberdb.planner import DRIFT, make_plan, touched_relations
 from faberdb.release.lock import lock_holder
+from faberdb.release.proving import drop_ready_copy
 from faberdb.release.record import Outcome, Release, comparable_fingerprint, newest_release, read_release
 from faberdb.settlement import find_reversal
 from faberdb.statements import parse_script
@@ -174,6 +175,7 @@ def supersede(target: Target, older: Release, by: str) -> None:
 def close_release(target: Target, release: Release, outcome: Outcome, **facts: object) -> None:
     """Write the end of a release. One that ended stays so, except that a release can be taken back."""
     now = read_release(target.ledger, release.id).outcome
+    drop_ready_copy(target, read_release(target.ledger, release.id))
     if now is None or (outcome is Outcome.ROLLED_BACK and now in {Outcome.RELEASED, Outcome.FAILED}):
         target.ledger.append(
             Kind.RELEASE_CLOSED,

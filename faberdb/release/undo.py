@@ -20,6 +20,7 @@ from faberdb.release.execution import journal_of, take_environment_snapshot
 from faberdb.release.leftovers import UNDOING, hold_tool
 from faberdb.release.lock import require_lock
 from faberdb.release.opening import close_release
+from faberdb.release.proving import restored_name
 from faberdb.release.record import Outcome, Release, read_release
 from faberdb.release.undo_in_place import way_of
 from faberdb.release.verification import environment_health
@@ -78,14 +79,14 @@ def restore_release(target: Target, release: Release) -> dict[str, Any]:
         proof = restore_beside(
             target.store,
             snapshot,
-            target.dsn.with_database(_restored_name(release)),
+            target.dsn.with_database(restored_name(release)),
             live=target.dsn,
             progress=progress,
             timeout_s=target.project.config.backup.timeout_seconds,
         )
         return {
             "snapshot": snapshot,
-            "database": _restored_name(release),
+            "database": restored_name(release),
             "fingerprint_equal": proof.fingerprint_equal,
             "rows_equal": proof.rows_equal,
         }
@@ -119,7 +120,7 @@ def swap_back(target: Target, release: Release) -> dict[str, Any]:
 
     def swap(progress: Progress) -> Mapping[str, Any]:
         aside = _aside_name(release)
-        swap_in(target.dsn, restored=_restored_name(release), aside=aside, progress=progress)
+        swap_in(target.dsn, restored=restored_name(release), aside=aside, progress=progress)
         return {"aside": aside}
 
     return journal_of(target, release).ensure("swap", swap)
@@ -188,10 +189,6 @@ def _snapshot(release: Release) -> str:
             next_step=f"faber-db snapshots {release.environment}",
         )
     return str(taken)
-
-
-def _restored_name(release: Release) -> str:
-    return fitting_name(release.plan.database, f"_restored_{release.id[-10:]}")
 
 
 def _aside_name(release: Release) -> str:

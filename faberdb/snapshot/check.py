@@ -12,8 +12,9 @@ from typing import Final
 
 from faberdb.errors import CommandFailed
 from faberdb.snapshot import programs
+from faberdb.snapshot.clients import choose_clients
 from faberdb.snapshot.files import DUMP, check_content, check_sizes, unusable
-from faberdb.snapshot.manifest import Manifest
+from faberdb.snapshot.manifest import Manifest, SnapshotKind
 from faberdb.snapshot.store import SnapshotStore
 
 _CONTENTS: Final = "toc.dat"  # all that `pg_restore --list` reads of the directory format
@@ -29,6 +30,8 @@ def check_files(store: SnapshotStore, id_: str) -> Manifest:
     check_sizes(manifest, store.sizes(id_))
     for name in manifest.files:
         check_content(manifest, name, store.read(id_, name))
+    if manifest.kind is SnapshotKind.TEMPLATE:
+        return manifest  # its rows are in a database: see `faberdb.snapshot.template`
     with tempfile.TemporaryDirectory(prefix="faber-db-listing-") as folder:
         with Path(folder, _CONTENTS).open("wb") as file:
             file.writelines(store.read(id_, f"{DUMP}/{_CONTENTS}"))
@@ -42,7 +45,9 @@ def check_archive(manifest: Manifest, archive: Path) -> None:
     Raises:
         SnapshotUnusable: it cannot.
     """
+    zstd = manifest.compression == "zstd"
+    clients = choose_clients(manifest.server_version, at_least=manifest.client_version, zstd=zstd)
     try:
-        programs.listing(archive)
+        programs.listing(archive, clients)
     except CommandFailed as error:
         raise unusable(manifest, f"the archive cannot be read: {error.why}") from error

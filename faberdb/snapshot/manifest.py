@@ -1,23 +1,26 @@
 """A snapshot's manifest: what it holds, of what, taken when, by whom asked, and how to know it is whole.
 
 Owns the values and their JSON. Refuses to know where snapshots are kept or how one is made. The layout is
-described in docs/reference/snapshots.md, and a change of it raises FORMAT_VERSION.
+described in docs/reference/snapshots.md, and a change of it raises FORMAT_VERSION. Older formats are read.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
 from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
 
 from faberdb.canonical import canonical_json
 from faberdb.errors import SnapshotUnusable
+from faberdb.snapshot.contents import Checksum
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+_READ: Final = (1, FORMAT_VERSION)
 _STRICT: Final = ConfigDict(extra="forbid")
 
 Count = Annotated[int, Field(ge=0)]
@@ -31,6 +34,13 @@ class FileFacts:
 
     bytes: Count
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class SnapshotKind(StrEnum):
+    """What keeps the rows."""
+
+    DUMP = "dump"  # an archive of pg_dump among the snapshot's files
+    TEMPLATE = "template"  # a closed copy of the database on its own server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +67,13 @@ class Manifest:
     row_counts: Mapping[str, Count]
     files: Mapping[str, FileFacts]  # by path relative to the snapshot, with "/"
     release_id: str | None
+    # Since format 2:
+    kind: SnapshotKind = SnapshotKind.DUMP
+    copy: str = ""  # the database that holds a template snapshot's rows
+    compression: str = "gzip"  # of the archive: "gzip" or "zstd"; "" without one
+    checksums: Mapping[str, Checksum] = field(default_factory=dict)  # by table, as policy wanted them
+    # The last value before and after the dump, for sequences belong to no transaction; None: none given yet.
+    sequences: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
@@ -86,9 +103,10 @@ def read_manifest(text: str | bytes, *, snapshot: str) -> Manifest:
         version = raw["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise _unusable(snapshot, f"its manifest is damaged ({type(error).__name__})") from None
-    if version != FORMAT_VERSION:
+    if version not in _READ:
+        known = " and ".join(map(str, _READ))
         raise _unusable(
-            snapshot, f"its manifest has format {version}; this version of faber-db reads {FORMAT_VERSION}"
+            snapshot, f"its manifest has format {version}; this version of faber-db reads {known}"
         )
     try:
         manifest = _ADAPTER.validate_json(text)

@@ -1,6 +1,7 @@
-"""The mark on a database that a restore made: the database's comment says of which snapshot, and whether done.
+"""The mark on a database that is ours: its comment says of which snapshot, and whether it is done.
 
-A process that died leaves the mark, and the next one knows what it found.
+A process that died leaves the mark, and the next one knows what it found. A copy made from a template has rows
+before it can have a comment: so it is created closed to every session, which nobody does by hand.
 """
 
 from __future__ import annotations
@@ -27,7 +28,21 @@ def read_mark(conn: Connection, name: str) -> Mark | None:
     row = conn.execute(
         "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", (name,)
     ).fetchone()
-    comment = (row[0] if row else None) or ""
+    return _parse(row[0] if row else None)
+
+
+def closed_at_birth(conn: Connection, name: str) -> bool:
+    """Whether the database is a copy whose maker died before it was marked."""
+    row = conn.execute(
+        "SELECT NOT datallowconn AND datconnlimit = 0 AND shobj_description(oid, 'pg_database') IS NULL"
+        " FROM pg_database WHERE datname = %s",
+        (name,),
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _parse(text: str | None) -> Mark | None:
+    comment = text or ""
     for head, done in ((_RESTORING, False), (_RESTORED, True)):
         if comment.startswith(head):
             return Mark(snapshot=comment.removeprefix(head), done=done)

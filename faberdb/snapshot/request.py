@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from faberdb.config.proving import Checksums
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotRequest:
@@ -18,3 +20,4 @@ class SnapshotRequest:
     revisions: tuple[str, ...] = ()  # names that the tool's tracking table has as applied, in order
     tracking_tables: tuple[str, ...] = ()  # unqualified names that the schema's fingerprint leaves out
     release_id: str | None = None  # the release that it was taken for
+    checksums: Checksums = Checksums.SAMPLE  # of which rows' content

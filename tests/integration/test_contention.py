@@ -23,6 +23,7 @@ from faberdb.release.record import Release, read_release
 from faberdb.target import Target
 from faberdb.tools.simple_query import send_script
 from tests.flows.shoplet import Shoplet
+from tests.integration.releasing import with_snapshot
 
 NOTE = {"0003_note": "ALTER TABLE account ADD COLUMN note text;"}
 IMPATIENT = "lock_timeout_seconds = 0.3\nlock_patience_seconds = 20\n"
@@ -62,7 +63,7 @@ def later(seconds: float, do: Callable[[], object]) -> Iterator[None]:
 def ready(shoplet: Shoplet, target: Target) -> Release:
     """Approved, with its snapshot: applying is next."""
     release = shoplet.approve()
-    execution.snapshot_release(target, release)
+    with_snapshot(target, release)
     return read_release(target.ledger, release.id)
 
 

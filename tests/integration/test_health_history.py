@@ -23,6 +23,7 @@ from faberdb.release.verification import environment_health, history_of, keep_lo
 from faberdb.report import release_markdown
 from faberdb.target import Target, open_target
 from tests.flows.shoplet import Shoplet, make_shoplet
+from tests.integration.releasing import with_snapshot
 from tests.integration.unwell import unwell_server
 
 SLOWER = {
@@ -122,7 +123,7 @@ def test_a_query_that_a_release_made_many_times_slower_is_said_in_its_report(
     shoplet.add(SLOWER)
     release = shoplet.approve()
     before = verification.health_before(target, release)
-    execution.snapshot_release(target, release)
+    with_snapshot(target, release)
     with hold_environment(target.dsn, release.id):
         execution.apply_release(target, read_release(target.ledger, release.id))
     execute(target, *["SELECT work()"] * 10)

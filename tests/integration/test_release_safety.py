@@ -29,7 +29,7 @@ from faberdb.release.record import Outcome, Release, newest_touching, read_relea
 from faberdb.release.restoration import open_restoration
 from faberdb.target import Target, open_target
 from tests.flows.shoplet import CHANGES, Shoplet
-from tests.integration.releasing import begin, begin_undo, end_undo, land
+from tests.integration.releasing import begin, begin_undo, end_undo, land, with_snapshot
 from tests.integration.test_restoration import say, wish
 
 ONE = {"0003_note": "ALTER TABLE account ADD COLUMN note text;"}
@@ -74,7 +74,7 @@ def test_a_release_that_was_aborted_meanwhile_is_not_run(shoplet: Shoplet, targe
     shoplet.add({"0003_bad": "ALTER TABLE account ADD COLUMN note text; SELECT 1 / 0;"})
     release = shoplet.approve()
     execution.check_plan(target, release)
-    execution.snapshot_release(target, release)
+    with_snapshot(target, release)
     with pytest.raises(RevisionFailed):
         apply(target, release)
     assert take_back_by_itself(target, release) is UndoWay.ABORT
@@ -94,7 +94,7 @@ def test_an_undo_does_not_judge_a_database_that_the_tool_is_at_work_on(
 ) -> None:
     shoplet.add(ONE)
     release = shoplet.approve()
-    execution.snapshot_release(target, release)
+    with_snapshot(target, release)
     with connect(target.dsn, purpose="test") as other, target.tool.hold_lock(other, timeout_s=5):
         with pytest.raises(EnvironmentBusy):
             apply(target, release)
@@ -106,7 +106,7 @@ def test_an_undo_does_not_judge_a_database_that_the_tool_is_at_work_on(
 def test_a_release_does_not_begin_with_an_old_snapshot(shoplet: Shoplet, target: Target) -> None:
     shoplet.add(ONE)
     release = shoplet.approve()
-    execution.snapshot_release(target, release)
+    with_snapshot(target, release)
     before = shoplet.state()
     snapshots_age_at_once(shoplet)
     with open_target(shoplet.root, "production") as later:
@@ -135,7 +135,7 @@ def test_a_restoration_is_not_opened_beside_a_release_at_work(shoplet: Shoplet, 
     close_release(target, newest_open(target), Outcome.REJECTED)
     release = shoplet.approve()
     with hold_environment(target.dsn, release.id):
-        execution.snapshot_release(target, release)
+        with_snapshot(target, release)
         with pytest.raises(EnvironmentBusy):
             open_restoration(target, snapshot, requester="Priya")
 
@@ -181,7 +181,7 @@ def test_rows_stay_out_of_errors_and_of_the_ledger(shoplet: Shoplet, target: Tar
         conn.execute("UPDATE account SET owner = 'canary-4711'")
     shoplet.add({"0003_bad": "UPDATE account SET balance = NULL;"})
     release = shoplet.approve()
-    execution.snapshot_release(target, release)
+    with_snapshot(target, release)
     with pytest.raises(RevisionFailed) as failed:
         apply(target, release)
     assert "column balance" in failed.value.reason

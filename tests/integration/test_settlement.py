@@ -19,7 +19,7 @@ from faberdb.settling import adopt as adopt_drift
 from faberdb.settling import revert as revert_drift
 from faberdb.target import Target, open_target
 from tests.flows.shoplet import Shoplet
-from tests.integration.releasing import land
+from tests.integration.releasing import land, with_snapshot
 
 NOTE = {"0003_note": "ALTER TABLE account ADD COLUMN note text;"}
 BY_HAND = "CREATE INDEX by_hand ON account (owner);"
@@ -130,7 +130,7 @@ def test_a_reversal_that_was_interrupted_after_its_commit_is_not_run_again(
 ) -> None:
     write_reversal(shoplet, target)
     release = shoplet.approve()
-    execution.snapshot_release(target, release)
+    with_snapshot(target, release)
     with connect(target.dsn, purpose="test") as conn:
         conn.execute(REVERT.encode())  # as a process that died before it could say so
     with hold_environment(target.dsn, release.id):
@@ -141,7 +141,7 @@ def test_a_reversal_that_was_interrupted_after_its_commit_is_not_run_again(
 def test_a_schema_that_moved_on_is_not_taken_back(shoplet: Shoplet, target: Target) -> None:
     write_reversal(shoplet, target)
     release = shoplet.approve()
-    execution.snapshot_release(target, release)
+    with_snapshot(target, release)
     with connect(target.dsn, purpose="test") as conn:
         conn.execute(b"CREATE TABLE more (id int)")
     with hold_environment(target.dsn, release.id), pytest.raises(PlanStale, match="takes back"):
@@ -157,7 +157,7 @@ def test_a_reversal_that_is_no_single_transaction_is_refused(shoplet: Shoplet, t
 def test_an_edited_reversal_is_not_what_was_approved(shoplet: Shoplet, target: Target) -> None:
     write_reversal(shoplet, target)
     release = shoplet.approve()
-    execution.snapshot_release(target, release)
+    with_snapshot(target, release)
     write_reversal(shoplet, target, REVERT + " -- edited")
     with hold_environment(target.dsn, release.id), pytest.raises(PlanStale, match="edited"):
         execution.apply_release(target, read_release(target.ledger, release.id))

@@ -51,9 +51,16 @@ def test_its_size_is_that_of_its_files() -> None:
 
 
 def test_an_unknown_format_is_refused_before_anything_else_is_read() -> None:
-    text = json.dumps({"format_version": 2, "something": "new"})
-    with pytest.raises(SnapshotUnusable, match="format 2"):
+    text = json.dumps({"format_version": 99, "something": "new"})
+    with pytest.raises(SnapshotUnusable, match="format 99"):
         read_manifest(text, snapshot="any")
+
+
+def test_a_manifest_of_the_first_format_is_still_read() -> None:
+    since = {"kind", "copy", "compression", "checksums", "sequences"}
+    old = {k: v for k, v in json.loads(MANIFEST.to_json()).items() if k not in since}
+    found = read_manifest(json.dumps(old | {"format_version": 1}), snapshot=MANIFEST.id)
+    assert dataclasses.replace(found, format_version=MANIFEST.format_version) == MANIFEST
 
 
 def test_the_manifest_of_another_snapshot_is_refused() -> None:

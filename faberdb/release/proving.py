@@ -1,0 +1,163 @@
+"""Proving the snapshot of a release before its first statement runs, as its plan says.
+
+A snapshot that is proven by a restore leaves the restored database beside the live one until the release ends: an
+undo finds it there, and has only to compare it again (docs/adr/0011).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from faberdb.config.proving import SnapshotProof
+from faberdb.databases import drop_database, fitting_name, maintenance
+from faberdb.dsn import Dsn
+from faberdb.errors import FaberError, SnapshotUnusable
+from faberdb.ledger import Kind
+from faberdb.progress import Progress
+from faberdb.release.copying import rehearsal_server
+from faberdb.release.journal import Journal
+from faberdb.release.record import Release
+from faberdb.snapshot.check import check_files
+from faberdb.snapshot.manifest import Manifest
+from faberdb.snapshot.mark import Mark, read_mark
+from faberdb.snapshot.restore import restore_beside
+from faberdb.target import Target
+
+STEP = "prove snapshot"
+
+
+def restored_name(release: Release) -> str:
+    """The database that a release's snapshot is restored into, to be proven and, if need be, to go live."""
+    return fitting_name(release.plan.database, f"_restored_{release.id[-10:]}")
+
+
+def prove_snapshot(target: Target, release: Release) -> dict[str, Any]:
+    """Prove the snapshot that the release took.
+
+    Returns:
+        What was compared, for the ledger: the evidence that the release can be taken back.
+
+    Raises:
+        SnapshotUnusable: it is not what its manifest says, by name. Nothing was run.
+        Refused, CommandFailed, Transient: it could not be restored. Nothing was run.
+    """
+    snapshot = str((release.done("snapshot") or {}).get("snapshot", ""))
+    if not snapshot:
+        return {"proof": ""}
+
+    def prove(progress: Progress) -> Mapping[str, Any]:
+        progress(f"checking the files of {snapshot}")
+        manifest = check_files(target.store, snapshot)
+        wanted = SnapshotProof(release.plan.proof or SnapshotProof.MANIFEST)
+        facts: dict[str, Any] = {"proof": SnapshotProof.MANIFEST.value, "snapshot": snapshot}
+        if wanted is SnapshotProof.MANIFEST:
+            return facts
+        relied = recently_proven(target, manifest) if wanted is SnapshotProof.RECENT else ""
+        if relied:
+            return facts | {"proof": wanted.value, "relied_on": relied}
+        return facts | {
+            "proof": SnapshotProof.RESTORE.value,
+            **_restored(target, release, snapshot, progress),
+        }
+
+    journal = Journal(ledger=target.ledger, release=release.id, environment=release.environment)
+    return journal.ensure(STEP, prove)
+
+
+def require_proven(release: Release) -> None:
+    """Refuse to run a plan's first statement before its snapshot is proven as the plan says.
+
+    Raises:
+        SnapshotUnusable: it is not.
+    """
+    proven = (release.done(STEP) or {}).get("proof", "")
+    wanted = release.plan.proof if release.plan.snapshot else ""
+    if wanted and proven not in {wanted, SnapshotProof.RESTORE.value}:
+        raise SnapshotUnusable(
+            f"The snapshot of {release.id} is not proven; nothing was run.",
+            why=f"The plan asks for a proof by {wanted}.",
+            next_step=f"faber-db migrate {release.environment}",
+        )
+
+
+def recently_proven(target: Target, manifest: Manifest) -> str:
+    """A snapshot of the same schema that was restored and compared not long ago; "" when there is none.
+
+    A rehearsal begins with such a restore.
+    """
+    since = datetime.now(UTC) - timedelta(hours=target.project.config.backup.proof_hours)
+    for kind in (Kind.EVIDENCE_FOUND, Kind.STEP_DONE):
+        entries = target.ledger.entries(environment=target.name, kind=kind, newest_first=True, limit=50)
+        for entry in entries:
+            told = entry.body if kind is Kind.EVIDENCE_FOUND else entry.body.get("outcome", {})
+            restored = kind is Kind.EVIDENCE_FOUND or (
+                entry.body["step"] == STEP and told.get("proof") == SnapshotProof.RESTORE.value
+            )
+            snapshot = str(told.get("snapshot") or "")
+            if (
+                snapshot
+                and restored
+                and entry.at >= since
+                and _schema_of(target, snapshot) == _schema(manifest)
+            ):
+                return snapshot
+    return ""
+
+
+def drop_ready_copy(target: Target, release: Release) -> None:
+    """Drop the database that the proof left, when its release ends; one that cannot be dropped is left to prune."""
+    if STEP not in release.steps:
+        return
+    copy = target.dsn.with_database(restored_name(release))
+    with suppress(FaberError):
+        if is_ready_copy(copy, release):
+            drop_database(copy)
+
+
+def is_ready_copy(copy: Dsn, release: Release) -> bool:
+    """Whether a database is there that the proof of the release's snapshot made."""
+    snapshot = str((release.done("snapshot") or {}).get("snapshot", ""))
+    with maintenance(copy, purpose="look at a restored copy", read_only=True) as conn:
+        mark = read_mark(conn, copy.database)
+    return bool(snapshot) and mark in {Mark(snapshot=snapshot, done=done) for done in (True, False)}
+
+
+def _restored(target: Target, release: Release, snapshot: str, progress: Progress) -> dict[str, Any]:
+    server, place = rehearsal_server(target)
+    copy = place.with_database(restored_name(release))
+    timeout_s = target.project.config.backup.timeout_seconds
+    began = time.monotonic()
+    keep = False
+    try:
+        proof = restore_beside(
+            target.store, snapshot, copy, live=target.dsn, progress=progress, timeout_s=timeout_s
+        )
+        keep = server == "same"
+    finally:
+        if not keep:
+            with suppress(FaberError):  # what went wrong before is the one to tell
+                drop_database(copy)
+    return {
+        "database": copy.database if keep else "",
+        "server": server,
+        "seconds": round(time.monotonic() - began, 1),
+        "fingerprint_equal": proof.fingerprint_equal,
+        "rows_equal": proof.rows_equal,
+        "checksums_equal": proof.checksums_equal,
+        "compared": list(proof.details),
+    }
+
+
+def _schema(manifest: Manifest) -> tuple[str, str]:
+    return manifest.schema_fingerprint, manifest.database
+
+
+def _schema_of(target: Target, snapshot: str) -> tuple[str, str]:
+    try:
+        return _schema(target.store.manifest(snapshot))
+    except SnapshotUnusable:
+        return "", ""  # it was pruned since
