@@ -166,7 +166,8 @@ def _print(title: str, seconds: Seconds, given: argparse.Namespace) -> None:
     dump, take, raw, restore, proof = middle.values()
     print(f"\nsnapshot / dump {take / dump:.2f}, restore / restore {restore / raw:.2f} (target {_TARGET:g})")
     print(
-        f"all with proof / raw of both {(take + restore + proof) / (dump + raw):.2f} (target {_TARGET_WITH_PROOF:g})\n"
+        f"all with proof / raw of both {(take + restore + proof) / (dump + raw):.2f}"
+        f" (target {_TARGET_WITH_PROOF:g})\n"
     )
 
 

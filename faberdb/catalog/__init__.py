@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from faberdb.catalog.difference import Difference, Severity, describe, differences
-from faberdb.catalog.ignoring import on_common_ground, without_ignored
+from faberdb.catalog.ignoring import COLUMN_ORDER, on_common_ground, without_ignored
 from faberdb.catalog.reader import read_schema
 from faberdb.catalog.schema import FORMAT, KINDS, Schema, kind_of
 
 __all__ = [
+    "COLUMN_ORDER",
     "FORMAT",
     "KINDS",
     "Difference",

@@ -9,7 +9,7 @@ from typing import Final
 from faberdb.catalog.schema import Schema, kind_of
 
 _ABOUT: Final = ("owner of ", "grants on ", "comment on ", "index of ", "column order of ")
-_ORDER: Final = "column order of"
+COLUMN_ORDER: Final = "column order of"
 
 
 def without_ignored(schema: Schema, patterns: Collection[str]) -> Schema:
@@ -28,7 +28,7 @@ def without_ignored(schema: Schema, patterns: Collection[str]) -> Schema:
 
 def on_common_ground(one: Schema, other: Schema, patterns: Collection[str]) -> tuple[Schema, Schema]:
     """Both without what is ignored, and without what only one of them tells: the order of columns is optional."""
-    untold = {_ORDER} - (_kinds(one) & _kinds(other))
+    untold = {COLUMN_ORDER} - (_kinds(one) & _kinds(other))
     first, second = (
         without_ignored(s.without(untold) if untold & _kinds(s) else s, patterns) for s in (one, other)
     )
@@ -36,7 +36,7 @@ def on_common_ground(one: Schema, other: Schema, patterns: Collection[str]) -> t
 
 
 def _kinds(schema: Schema) -> set[str]:
-    return {_ORDER} if any(name.startswith(_ORDER) for name in schema.objects) else set()
+    return {COLUMN_ORDER} if any(name.startswith(COLUMN_ORDER) for name in schema.objects) else set()
 
 
 def _is_ignored(name: str, patterns: Collection[str]) -> bool:

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
+from faberdb.catalog import COLUMN_ORDER
 from faberdb.connection import connect
 from faberdb.databases import fitting_name
 from faberdb.errors import CompensationFailed, FaberError
 from faberdb.health import HealthState
+from faberdb.ledger.schemas import keep_schema
 from faberdb.plan import UndoWay
 from faberdb.progress import Progress
 from faberdb.release.execution import journal_of, take_environment_snapshot
@@ -134,11 +136,15 @@ def verify_undone(target: Target, release: Release) -> dict[str, Any]:
     """
 
     def look(progress: Progress) -> Mapping[str, Any]:
-        now = target.record_schema()
-        if now != release.plan.fingerprint:
+        schema = target.schema()
+        keep_schema(target.ledger, schema)
+        now = schema.fingerprint
+        # A snapshot that somebody chose says nothing of the order of columns.
+        alike = schema.without({COLUMN_ORDER}).fingerprint if release.restores else now
+        if alike != release.plan.fingerprint:
             raise CompensationFailed(
                 f"After the undo the schema of {release.environment} is not what it was before.",
-                why=f"before {release.plan.fingerprint[:12]}, now {now[:12]}",
+                why=f"before {release.plan.fingerprint[:12]}, now {alike[:12]}",
                 next_step=f"faber-db status {release.environment}; both databases are kept",
             )
         report = environment_health(target, checks=("connectivity", "migrations", "performance"))
@@ -161,7 +167,7 @@ def close_rolled_back(target: Target, release: Release, way: UndoWay) -> dict[st
     kept = {label: {"snapshot": 0, "live": rows} for label, rows in in_place.get("kept", {}).items()}
     facts = {
         "cause": release.cause,
-        "fingerprint": release.plan.fingerprint,
+        "fingerprint": (release.done("verify undone") or {}).get("fingerprint", release.plan.fingerprint),
         "way": way.value,
         "aside": (release.done("swap") or in_place).get("aside", ""),
         "later_rows": (release.done("count later rows") or {}).get("tables", {}) | kept,

@@ -16,13 +16,13 @@ from faberdb.release.permission import (
     require_rollback_permission,
     rollback_digest,
 )
-from faberdb.release.record import Outcome, Release, newest_touching, read_release
+from faberdb.release.record import Outcome, Release, last_fingerprint, newest_touching, read_release
 from faberdb.release.recovery import Course, recover
 from faberdb.release.restoration import open_restoration
 from faberdb.release.rollback import open_rollback
 from faberdb.target import Target, open_target
 from tests.flows.shoplet import GOOD, Shoplet
-from tests.integration.releasing import begin_undo, land
+from tests.integration.releasing import begin_undo, end_undo, land
 
 
 def wish(target: Target) -> Release:
@@ -96,3 +96,14 @@ def test_a_half_done_rollback_below_a_younger_wish_to_release_is_found_by_recove
     assert shoplet.newest().id == waiting.id
     decided = recover(target, run="the dead one", taking_back=True)
     assert (decided.course, decided.release) == (Course.CONTINUE, landed.id)
+
+
+def test_a_restored_snapshot_is_as_recorded_also_where_the_order_of_columns_counts(shoplet: Shoplet) -> None:
+    config = shoplet.root / "faber-db.toml"
+    config.write_text(config.read_text() + "\n[drift]\ncolumn_order = true\n")
+    with open_target(shoplet.root, "production") as target:
+        wished = wish(target)
+        say(target, wished, Decision.APPROVE)
+        ended = end_undo(target, begin_undo(target, wished))
+        assert ended.outcome is Outcome.ROLLED_BACK
+        assert last_fingerprint(target.ledger, "production") == target.fingerprint(), "or drift would be told"
