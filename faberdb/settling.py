@@ -55,7 +55,7 @@ def revert(target: Target) -> Settlement:
     Raises:
         Refused, EnvironmentBusy: as `adopt`.
     """
-    released, live = _both(target)
+    released, live = _both(target, reverting=True)
     there, _ = _proven(target, released, live)
     folder = target.project.root / FOLDER / target.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,8 +64,8 @@ def revert(target: Target) -> Settlement:
     return Settlement(path=path, statements=len(there.statements), destroys=there.destroys)
 
 
-def _both(target: Target) -> tuple[Schema, Schema]:
-    """The schema as it was released, and as it is."""
+def _both(target: Target, *, reverting: bool = False) -> tuple[Schema, Schema]:
+    """The schema as it was released, or as its revisions make it where nothing was, and as it is."""
     drift = compare(target)
     if drift.at_work:
         raise EnvironmentBusy(
@@ -74,6 +74,12 @@ def _both(target: Target) -> tuple[Schema, Schema]:
         )
     if not drift.drifted:
         raise Refused(f"There is nothing to settle. {drift.headline}.")
+    if reverting and drift.replayed:
+        raise Refused(
+            f"Nothing was released to {target.name} yet, so no plan could take the drift back.",
+            why="A plan only takes back what came after a release.",
+            next_step=f"faber-db drift adopt {target.name}, or a revision of your own",
+        )
     released = kept_schema(target.ledger, drift.expected)
     assert released is not None, "without it nothing is called drift"
     live = target.schema()

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     PRUNED = "pruned"
     RECOVERY_DECIDED = "recovery.decided"
     DRIFT_FOUND = "drift.found"
+    REVISIONS_REPLAYED = "revisions.replayed"
     PHASE_BEGUN = "phase.begun"
     PHASE_ENDED = "phase.ended"
 

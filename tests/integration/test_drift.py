@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
@@ -8,12 +9,13 @@ import pytest
 
 from faberdb.catalog import Difference, Schema, describe
 from faberdb.connection import connect
+from faberdb.databases import list_databases
 from faberdb.drift import Drift, compare, look_for_drift
 from faberdb.dsn import Dsn
 from faberdb.errors import Refused
 from faberdb.ledger import Kind
 from faberdb.release.opening import plan_target
-from faberdb.settling import adopt
+from faberdb.settling import adopt, revert
 from faberdb.target import Target, open_target
 from tests.flows.shoplet import Shoplet
 from tests.integration.releasing import begin, begin_undo, end_undo, land
@@ -45,12 +47,35 @@ def kept(target: Target) -> list[str]:
     return [e.body["fingerprint"] for e in found]
 
 
-def test_before_the_first_release_there_is_nothing_to_compare_with(target: Target) -> None:
-    by_hand(target, "CREATE TABLE by_hand (id int)")
+def test_before_the_first_release_the_revisions_are_replayed_once(target: Target) -> None:
+    as_made = look_for_drift(target)
+    assert (as_made.drifted, as_made.changed) == (False, False)
+    assert "as its revisions make it" in as_made.text
+    by_hand(target, "CREATE INDEX hand ON entry (account); ALTER TABLE entry OWNER TO pg_monitor")
     found = look_for_drift(target)
-    assert (found.drifted, found.changed) == (False, False)
-    assert "nothing was released yet" in found.text
-    assert kept(target) == []
+    assert (found.drifted, found.changed, found.replayed) == (True, True, True)
+    assert [d.object for d in found.differences] == ["index public.hand"]
+    assert "DRIFTED from what its revisions make, 1 difference" in found.text
+    assert len(target.ledger.entries(kind=Kind.REVISIONS_REPLAYED)) == 1
+    assert not [n for n in list_databases(target.dsn) if "replay" in n]
+
+
+def test_before_the_first_release_a_drift_can_be_adopted(shoplet: Shoplet, target: Target) -> None:
+    by_hand(target, "CREATE INDEX hand ON entry (account)")
+    with pytest.raises(Refused, match="Nothing was released"):
+        revert(target)
+    (waiting,) = (shoplet.root / "prisma" / "migrations").glob("0003*")
+    shutil.rmtree(waiting)
+    assert "CREATE INDEX hand" in adopt(target).path.read_text()
+    land(shoplet)
+    assert not compare(target).drifted
+
+
+def test_revisions_that_are_not_on_disk_say_nothing_about_drift(shoplet: Shoplet, target: Target) -> None:
+    (shoplet.root / "prisma" / "migrations" / "0002_entry" / "migration.sql").write_text("SELECT 1;")
+    found = look_for_drift(target)
+    assert not found.drifted
+    assert "cannot be replayed. The revision '0002_entry' is not applied as it stands" in found.text
 
 
 def test_an_environment_without_a_database_has_no_drift(shoplet: Shoplet) -> None:
@@ -149,6 +174,7 @@ def test_a_drift_tells_programs_both_fingerprints() -> None:
         "drifted": True,
         "expected": "a" * 64,
         "found": "b" * 64,
+        "compared_with": "release",
         "differences": [gone.to_json()],
     }
     assert drift.headline == f"production: DRIFTED, 1 difference ({'b' * 12} instead of {'a' * 12})"
