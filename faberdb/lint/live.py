@@ -92,8 +92,14 @@ SELECT asked.name,
             WHERE p.classid = 'pg_rewrite'::regclass AND p.refobjid = c.oid AND r.ev_class <> c.oid
             UNION SELECT 'function ' || p.objid::regprocedure FROM pg_depend p
             WHERE p.classid = 'pg_proc'::regclass AND p.refobjid = c.oid
+            UNION SELECT 'function ' || p.oid::regprocedure || ', by its text' FROM pg_proc p
+            JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace o ON o.oid = p.pronamespace
+            WHERE l.lanname IN ('sql', 'plpgsql') AND o.nspname NOT IN ('pg_catalog', 'information_schema')
+              AND p.prosrc ~* ('\\m' || regexp_replace(c.relname, '(\\W)', '\\\\\\1', 'g') || '\\M')
             UNION SELECT 'publication ' || quote_ident(b.pubname) FROM pg_publication_rel r
             JOIN pg_publication b ON b.oid = r.prpubid WHERE r.prrelid = c.oid
+            UNION SELECT 'publication ' || quote_ident(t.pubname) FROM pg_publication_tables t
+            WHERE t.schemaname = ns.nspname AND t.tablename = c.relname
             UNION SELECT 'foreign key ' || quote_ident(k.conname) || ' of ' || k.conrelid::regclass
             FROM pg_constraint k WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.conparentid = 0) d),
        (SELECT quote_ident(conname) FROM pg_constraint WHERE conrelid = c.oid AND contype = 'p'),
@@ -102,5 +108,6 @@ FROM unnest(%s::text[]) AS asked (name)
 JOIN pg_class named ON named.oid = to_regclass(asked.name)
 LEFT JOIN pg_index x ON x.indexrelid = named.oid
 JOIN pg_class c ON c.oid = coalesce(x.indrelid, named.oid)
+JOIN pg_namespace ns ON ns.oid = c.relnamespace
 LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
 """

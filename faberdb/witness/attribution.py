@@ -102,7 +102,15 @@ def add_samples(
         if told or _weak_on_index(key, known):
             continue
         number = min(ours, key=lambda n: (_distance(course[n], sample), course[n].begin - course[n].end))
-        entries[number].sampled.append(sample)
+        for n in {number, *(n for n in ours if _alone_with(course[n], sample))}:
+            entries[n].sampled.append(sample)
+
+
+def _alone_with(ran: Ran, sample: Sample) -> bool:
+    """Whether the sample was seen while a statement ran that no other one of its session shares locks with: to
+    the second session, a lock that two statements take one soon after the other is one lock."""
+    alone = ran.statement is not None and not ran.statement.transactional
+    return alone and sample.first < ran.end and ran.begin + _SLACK_S < sample.last
 
 
 def _held_at(ran: Ran, sample: Sample) -> bool:

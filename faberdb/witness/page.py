@@ -11,9 +11,10 @@ from typing import Final
 
 from faberdb.lock_modes import LOCK_MODES
 from faberdb.markdown import code, one_line
+from faberdb.plan import OPAQUE
 from faberdb.witness.seen import LockSpan, Witnessed, longest_exclusive, rewritten
 
-_WIDE: Final = 36  # characters of a time line
+_WIDE: Final = 48  # characters of a time line: what fits beside the facts of an artifact
 _LINES: Final = 24  # of locks; those that were held longest are shown
 _STATEMENTS: Final = 60
 _DIFFERING: Final = 10
@@ -75,11 +76,17 @@ def in_brief(seen: Sequence[Witnessed], *, scan_rows: int) -> list[str]:
 def disagreements(seen: Iterable[Witnessed]) -> list[str]:
     """Where a statement took another lock than the plan claims, stronger ones first."""
     return [
-        f"{code(s.text, _SHOWN)} of {s.revision}: the plan says {s.claimed or 'no lock'} on what exists, and it took"
+        f"{code(s.text, _SHOWN)} of {s.revision}: {_claim(s)}, and it took"
         f" {'**' + s.saw + '**' if s.saw else 'none'}"
         for s in sorted(seen, key=lambda s: LOCK_MODES.index(s.claimed) - LOCK_MODES.index(s.saw))
         if s.disagrees
     ]
+
+
+def _claim(seen: Witnessed) -> str:
+    if not seen.claimed and seen.text.upper().startswith(OPAQUE):
+        return "the plan cannot know"
+    return f"the plan says {seen.claimed or 'no lock'} on what exists"
 
 
 def _statements(seen: Sequence[Witnessed], scan_rows: int) -> str:
@@ -137,14 +144,12 @@ def _time_line(seen: Sequence[Witnessed], heading: str) -> list[str]:
         rows.setdefault((lock.relation, lock.mode), []).append(lock)
     shown = sorted(rows, key=lambda key: -sum(lock.held_s for lock in rows[key]))[:_LINES]
     shown.sort(key=lambda key: min(lock.begin_s for lock in rows[key]))
-    name = min(_NAME, max(len(relation) for relation, _ in shown))
-    mode = max(len(m) for _, m in shown)
     lines = [
-        f"{one_line(key[0], name):{name}}  {key[1]:{mode}}  {_s(max(lock.held_s for lock in rows[key])):>7}"
-        f"  {_bar(rows[key], begin, end)}"
+        f"{one_line(key[0], _NAME)}, {key[1]}, {_s(max(lock.held_s for lock in rows[key]))}"
+        f"\n{_bar(rows[key], begin, end)}"
         for key in shown
     ]
-    scale = f"{'':{name}}  {'':{mode}}  {'':7}  0{_s(end - begin):>{_WIDE - 1}}"
+    scale = f"0{_s(end - begin):>{_WIDE - 1}}"
     left = [f"… and {len(rows) - len(shown)} more"] if len(rows) > len(shown) else []
     return [
         f"{heading} Locks over time",

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 import pytest
@@ -154,6 +155,74 @@ def test_attempts_end_after_the_configured_number(shoplet: Shoplet, target: Targ
     ):
         apply(target, release)
     assert not has_note(target)
+
+
+def test_a_flood_of_queries_goes_on_while_the_release_lands(waiting: Release, target: Target) -> None:
+    """There is always somebody on the table, and nobody for long."""
+    done: list[int] = []
+    landed = threading.Event()
+
+    def flood() -> None:
+        with connect(target.dsn, purpose="flood") as conn:
+            while not landed.is_set():
+                with conn.transaction():
+                    done.append(conn.execute("SELECT id FROM account LIMIT 1").rowcount)
+                    conn.execute("SELECT pg_sleep(0.03)")
+
+    with ThreadPoolExecutor(4) as applications:
+        running = [applications.submit(flood) for _ in range(4)]
+        try:
+            apply(target, waiting)
+            before = len(done)
+            assert has_note(target)
+        finally:
+            landed.set()
+        for each in running:
+            each.result(timeout=30)
+    assert before > 4
+    assert set(done) == {1}
+
+
+def test_a_vacuum_against_wraparound_is_waited_for_and_not_ended(shoplet: Shoplet, target: Target) -> None:
+    """PostgreSQL would start it again at once, and it must come to its end."""
+    configure(shoplet, IMPATIENT)
+    with connect(target.dsn, purpose="test") as conn:
+        conn.execute("CREATE TABLE aged AS SELECT repeat('x', 1500) FROM generate_series(1, 250)")
+        conn.execute("SET synchronous_commit = off")
+        conn.execute(
+            "DO $$ BEGIN FOR n IN 1..100100 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
+        )
+    shoplet.add({"0003_aged": "ALTER TABLE aged ADD COLUMN note text;"})
+    release = ready(shoplet, target)
+    with vacuumed_slowly(target, "aged"):
+        apply(target, release)
+    told = notes(target, release)
+    assert any(n.startswith("waits, outside the queue") and "to prevent wraparound" in n for n in told), told
+    assert not any("made way" in n or "ended" in n for n in told), told
+    assert "column public.aged.note" in target.schema().objects
+
+
+@contextmanager
+def vacuumed_slowly(target: Target, table: str) -> Iterator[None]:
+    """Inside, the server's own vacuum has just begun with the table; its age is the reason."""
+    with connect(target.dsn, purpose="test") as conn:
+        conn.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
+        conn.execute("SELECT pg_reload_conf()")
+        try:
+            conn.execute(
+                f"ALTER TABLE {table} SET (autovacuum_freeze_max_age = 100000, autovacuum_vacuum_cost_limit = 1,"
+                " autovacuum_vacuum_cost_delay = 20)".encode()
+            )
+            deadline = time.monotonic() + 60
+            while not conn.execute(
+                "SELECT FROM pg_stat_progress_vacuum WHERE relid = %s::regclass", (table,)
+            ).rowcount:
+                assert time.monotonic() < deadline, "the server began no vacuum"
+                time.sleep(0.1)
+            yield
+        finally:
+            conn.execute("ALTER SYSTEM RESET autovacuum_naptime")
+            conn.execute("SELECT pg_reload_conf()")
 
 
 def test_idle_transactions_of_named_applications_are_ended(shoplet: Shoplet, target: Target) -> None:

@@ -56,9 +56,14 @@ def test_a_table_with_traffic_is_busy(fresh_database: Dsn) -> None:
 def test_what_hangs_on_a_dropped_table_is_named(fresh_database: Dsn) -> None:
     with connect(fresh_database, purpose="test") as conn:
         conn.execute(EXAMPLE_SCHEMA.encode())
+        conn.execute("CREATE FUNCTION seen() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM Account'")
+        conn.execute("CREATE FUNCTION other() RETURNS int LANGUAGE sql AS 'SELECT 1 AS accounts'")
+        conn.execute("CREATE PUBLICATION everything FOR ALL TABLES")
         live = read_live(conn, {"account"})
     (*_, cascade) = lint_scripts({"x": "DROP TABLE account CASCADE"}, live=live)["x"].findings
-    assert "view emails" in cascade.message
+    for dependent in ("view emails", "function seen(), by its text", "publication everything"):
+        assert dependent in cascade.message
+    assert "other()" not in cascade.message
 
 
 @pytest.mark.parametrize(
