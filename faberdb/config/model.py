@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt
 
+from faberdb.config.backup import BackupSection
 from faberdb.config.health import HealthSection
 from faberdb.config.linting import LintSection
 from faberdb.config.phases import FaberIntegration
@@ -152,21 +153,6 @@ class DriftSection(Section):
     ignore: tuple[str, ...] = Field(
         default=_OTHERS,
         description="Globs of what others own and change, such as public.events_p* or index public.tmp_*: no drift.",
-    )
-
-
-class BackupSection(Section):
-    """Where snapshots go and how long they are kept."""
-
-    provider: str = Field(default="local", description="The store; this version keeps local folders.")
-    directory: str = Field(default="", description="Default: snapshots/ in the folder of local state.")
-    retention_days: int = Field(default=30, ge=1, description="Kept at least so long.")
-    backup_before_destructive_ops: bool = Field(
-        default=True, description="A destructive statement takes a snapshot even where it is optional."
-    )
-    timeout_seconds: Seconds = Field(default=3600, description="Bound on one dump or restore.")
-    fresh_minutes: float = Field(
-        default=60, gt=0, description="An undo goes back by itself only to a snapshot that is no older."
     )
 
 
