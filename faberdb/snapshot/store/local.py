@@ -77,6 +77,10 @@ class LocalStore:
                 found.append(Unfinished(id=id_, at=last_written(folder), resumable=False))
         return tuple(sorted(found, key=lambda u: (u.at, u.id)))
 
+    def resumable(self, id_: str) -> bool:
+        """See `SnapshotStore`."""
+        return False
+
     def holds(self, id_: str) -> bool:
         """See `SnapshotStore`."""
         return self._folder(id_).is_dir()

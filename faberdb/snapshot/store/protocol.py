@@ -54,6 +54,10 @@ class SnapshotStore(Protocol):
         """What `abandon` would remove, the oldest first. It may be at work still."""
         ...
 
+    def resumable(self, id_: str) -> bool:
+        """Whether `finish` can go on with a snapshot here."""
+        ...
+
     def holds(self, id_: str) -> bool:
         """Whether there is a complete snapshot of this id."""
         ...

@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,14 +22,15 @@ from faberdb.errors import FaberError, Refused, SnapshotUnusable
 from faberdb.progress import Progress, silent
 from faberdb.snapshot.files import MANIFEST, check_folder, check_sizes, sizes_in, unusable
 from faberdb.snapshot.manifest import Manifest, read_manifest
-from faberdb.snapshot.store.ids import checked_id, is_id
+from faberdb.snapshot.store.ids import checked_id
 from faberdb.snapshot.store.protocol import Unfinished
 from faberdb.snapshot.store.s3_client import S3Client
 from faberdb.snapshot.store.s3_download import content, fetch_files
 from faberdb.snapshot.store.s3_errors import ObjectMissing, ObjectThere
+from faberdb.snapshot.store.s3_layout import S3Layout, attempt_of
 from faberdb.snapshot.store.s3_upload import send_files
 from faberdb.snapshot.store.scratch import Scratch, remove_folder
-from faberdb.snapshot.store.transfer import Transfer, all_of, mib
+from faberdb.snapshot.store.transfer import Transfer, mib
 
 _MARGIN: Final = 64 << 20  # of the disk that a download leaves to others
 
@@ -72,7 +72,7 @@ class S3Store:
         except (FileNotFoundError, SnapshotUnusable):
             return False
         with self.scratch.alone(id_):
-            there = self._there(id_, _attempt(text))
+            there = self._layout.sizes(id_, attempt_of(text))
             if not _is_whole(manifest, folder, there):
                 return False
             progress(f"going on with the upload of {id_}")
@@ -85,13 +85,13 @@ class S3Store:
         self.scratch.remove(id_)
         with contextlib.suppress(FaberError):
             if not self.holds(id_):
-                self._clear(self._key(id_) + (f"{mine}/" if mine else ""))  # another machine's stays
+                self._layout.clear(id_, only=mine)  # what another machine is sending stays
             elif mine and mine != self._stored(id_).attempt:
-                self._clear(f"{self._key(id_)}{mine}/")
+                self._layout.clear(id_, only=mine)
 
     def holds(self, id_: str) -> bool:
         """See `SnapshotStore`."""
-        return self.client.has(self._key(id_) + MANIFEST)
+        return self.client.has(self._layout.manifest(id_))
 
     def manifest(self, id_: str) -> Manifest:
         """See `SnapshotStore`."""
@@ -99,13 +99,13 @@ class S3Store:
 
     def sizes(self, id_: str) -> Mapping[str, int]:
         """See `SnapshotStore`."""
-        return self._there(id_, self._stored(id_).attempt)
+        return self._layout.sizes(id_, self._stored(id_).attempt)
 
     def read(self, id_: str, name: str) -> Iterator[bytes]:
         """See `SnapshotStore`."""
         stored = self._stored(id_)
         try:
-            yield from content(self.client, f"{self._key(id_)}{stored.attempt}/{name}")
+            yield from content(self.client, self._layout.files(id_, stored.attempt) + name)
         except ObjectMissing:
             raise unusable(stored.manifest, f"the file {name} is missing") from None
 
@@ -123,43 +123,43 @@ class S3Store:
     def list(self, project: str, environment: str | None = None) -> tuple[Manifest, ...]:
         """See `SnapshotStore`."""
         with ThreadPoolExecutor(max_workers=self.client.place.at_once) as pool:
-            found = list(pool.map(self._readable, filter(is_id, self._ids())))
+            found = list(pool.map(self._readable, self._layout.ids()))
         ours = [m for m in found if m and m.project == project and environment in {None, m.environment}]
         return tuple(sorted(ours, key=lambda m: (m.created_at, m.id), reverse=True))
 
     def delete(self, id_: str) -> None:
         """See `SnapshotStore`."""
-        self.client.delete(self._key(id_) + MANIFEST)  # first: without it, what is left is no snapshot
+        self.client.delete(self._layout.manifest(id_))  # first: without it, what is left is no snapshot
         self._known.pop(id_, None)
         self.scratch.remove(id_)
-        self._clear(self._key(id_))
+        self._layout.clear(id_)
 
     def unfinished(self) -> tuple[Unfinished, ...]:
         """See `SnapshotStore`."""
         here = dict(self.scratch.left())
-        found = [
-            Unfinished(id=id_, at=at, resumable=bool(self._attempt_here(id_))) for id_, at in here.items()
-        ]
-        for id_ in {i for i in self._ids() if is_id(i)} - set(here):
-            if not self.holds(id_):
-                key = self._key(id_)
-                times = [o.at for each in (self.client.objects, self.client.uploads) for o in each(key)]
-                found += [Unfinished(id=id_, at=max(times), resumable=False)] if times else []
+        found = [Unfinished(id=id_, at=at, resumable=self.resumable(id_)) for id_, at in here.items()]
+        others = [i for i in self._layout.ids() if i not in here and i not in self._known]
+        with ThreadPoolExecutor(max_workers=self.client.place.at_once) as pool:
+            found += [left for left in pool.map(self._left_there, others) if left is not None]
         return tuple(sorted(found, key=lambda u: (u.at, u.id)))
+
+    def resumable(self, id_: str) -> bool:
+        """See `SnapshotStore`."""
+        return bool(self._attempt_here(id_))
 
     def free_bytes(self) -> int | None:
         """See `SnapshotStore`. A bucket has no bound, the scratch folder has."""
         return self.scratch.free_bytes()
 
     def _send(self, id_: str, manifest: Manifest, text: bytes, folder: Path, progress: Progress) -> None:
-        attempt, place = _attempt(text), self.client.place
+        attempt, place = attempt_of(text), self.client.place
         progress(f"sending {mib(manifest.bytes)} in {len(manifest.files)} files to {place}")
         send_files(
             self.client,
             folder,
             manifest.files,
-            to=f"{self._key(id_)}{attempt}/",
-            there=self._there(id_, attempt),
+            to=self._layout.files(id_, attempt),
+            there=self._layout.sizes(id_, attempt),
             transfer=Transfer(
                 verb="uploaded",
                 total=manifest.bytes,
@@ -167,14 +167,14 @@ class S3Store:
                 deadline=time.monotonic() + place.transfer_s,
             ),
         )
-        check_sizes(manifest, self._there(id_, attempt))
+        check_sizes(manifest, self._layout.sizes(id_, attempt))
         self._publish(id_, text)
         remove_folder(folder)
-        self._clear(self._key(id_), but=attempt)
+        self._layout.clear(id_, but=attempt)
         progress(f"sent the snapshot {id_}")
 
     def _publish(self, id_: str, text: bytes) -> None:
-        key, digest = self._key(id_) + MANIFEST, hashlib.md5(text, usedforsecurity=False).digest()
+        key, digest = self._layout.manifest(id_), hashlib.md5(text, usedforsecurity=False).digest()
         try:
             self.client.put(key, io.BytesIO(text), size=len(text), md5=digest, only_new=True)
         except ObjectThere as error:
@@ -187,14 +187,14 @@ class S3Store:
 
     def _fetch(self, stored: _Stored, folder: Path, progress: Progress) -> None:
         manifest, place = stored.manifest, self.client.place
-        check_sizes(manifest, self._there(manifest.id, stored.attempt))
+        check_sizes(manifest, self._layout.sizes(manifest.id, stored.attempt))
         self._require_space(manifest, folder)
         progress(f"fetching {mib(manifest.bytes)} in {len(manifest.files)} files from {place}")
         fetch_files(
             self.client,
             manifest,
             folder,
-            below=f"{self._key(manifest.id)}{stored.attempt}/",
+            below=self._layout.files(manifest.id, stored.attempt),
             transfer=Transfer(
                 verb="downloaded",
                 total=manifest.bytes,
@@ -216,14 +216,14 @@ class S3Store:
     def _stored(self, id_: str) -> _Stored:
         if id_ not in self._known:
             try:
-                text = b"".join(content(self.client, self._key(id_) + MANIFEST))
+                text = b"".join(content(self.client, self._layout.manifest(id_)))
             except ObjectMissing:
                 raise SnapshotUnusable(
                     f"There is no snapshot {id_!r}.",
                     why=f"{self.client.place} has none, or it lost its {MANIFEST}.",
                     next_step="faber-db snapshots",
                 ) from None
-            self._known[id_] = _Stored(manifest=read_manifest(text, snapshot=id_), attempt=_attempt(text))
+            self._known[id_] = _Stored(manifest=read_manifest(text, snapshot=id_), attempt=attempt_of(text))
         return self._known[id_]
 
     def _readable(self, id_: str) -> Manifest | None:
@@ -233,39 +233,21 @@ class S3Store:
         except SnapshotUnusable:
             return None
 
+    def _left_there(self, id_: str) -> Unfinished | None:
+        """What another machine is sending, or was."""
+        at = None if self.holds(id_) else self._layout.last_written(id_)
+        return Unfinished(id=id_, at=at, resumable=False) if at is not None else None
+
     def _attempt_here(self, id_: str) -> str:
         """Of what is dumped here and not sent; "" where nothing is."""
         try:
-            return _attempt((self.scratch.partial(checked_id(id_)) / MANIFEST).read_bytes())
+            return attempt_of((self.scratch.partial(checked_id(id_)) / MANIFEST).read_bytes())
         except FileNotFoundError:
             return ""
 
-    def _ids(self) -> Iterator[str]:
-        return self.client.folders(self._root)
-
-    def _there(self, id_: str, attempt: str) -> Mapping[str, int]:
-        below = f"{self._key(id_)}{attempt}/"
-        return {found.key.removeprefix(below): found.bytes for found in self.client.objects(below)}
-
-    def _clear(self, below: str, *, but: str = "") -> None:
-        """Remove what begins so, and end uploads to it, but the snapshot itself where it is kept."""
-        kept = (below + but + "/", below + MANIFEST) if but else ()
-        for upload in self.client.uploads(below):
-            if not upload.key.startswith(kept):
-                self.client.abort(upload.key, upload.upload)
-        gone = [o.key for o in self.client.objects(below) if not (kept and o.key.startswith(kept))]
-        all_of((partial(self.client.delete, key) for key in gone), at_once=self.client.place.at_once)
-
-    def _key(self, id_: str) -> str:
-        return f"{self._root}{checked_id(id_)}/"
-
     @property
-    def _root(self) -> str:
-        return f"{self.client.place.prefix}/" if self.client.place.prefix else ""
-
-
-def _attempt(manifest: bytes) -> str:
-    return "files-" + hashlib.sha256(manifest).hexdigest()[:16]
+    def _layout(self) -> S3Layout:
+        return S3Layout(self.client)
 
 
 def _is_whole(manifest: Manifest, folder: Path, there: Mapping[str, int]) -> bool:
