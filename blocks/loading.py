@@ -7,6 +7,7 @@ first: the block may say another server than the variable does.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from faberdb.errors import ConfigInvalid, Refused, ServerUnreachable, VariableMi
 from faberdb.given import Given
 from faberdb.policy import NO_TIGHTENING, Tightening
 from faberdb.project import Environment, Project
+from faberdb.snapshot.store.place import S3Place
 from faberdb.source import GitLogin, GitUrl, block_name
 
 _TURNED_AWAY = {401, 403}
@@ -167,9 +169,16 @@ def _given(project: Project, environment: Environment, found: dict[BlockName, Bl
     return Given(
         dsn=dsn_of(database, project.home) if isinstance(database, PostgresEnvironment) else None,
         block=address.name if known else "",
-        snapshots=Path(store.directory) if isinstance(store, SnapshotStore) else None,
+        snapshots=place_of(store) if isinstance(store, SnapshotStore) else None,
         tightening=_tightening(policy) if isinstance(policy, ReleasePolicy) else NO_TIGHTENING,
     )
+
+
+def place_of(block: SnapshotStore) -> Path | S3Place:
+    """The block as a place for snapshots, with its key."""
+    if block.s3 is None:
+        return Path(block.directory)
+    return replace(block.s3.place, login=block.s3.login)
 
 
 def dsn_of(block: PostgresEnvironment, home: Path) -> Dsn:

@@ -33,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "seed": ("cli.commands.seed", "Fill an environment with the project's seed."),
     "backup": ("cli.commands.backup", "Take a snapshot of an environment."),
     "snapshots": ("cli.commands.snapshots", "List snapshots."),
+    "verify": ("cli.commands.verify", "Prove a snapshot."),
+    "prune": ("cli.commands.prune", "Remove what its retention no longer keeps."),
     "restore": ("cli.commands.restore", "Restore a snapshot."),
     "ledger": ("cli.commands.ledger", "Read the ledger, and check its chain."),
     "up": ("cli.commands.up", "Run Prefect, workers and the webhook receiver here."),

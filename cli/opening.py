@@ -12,7 +12,8 @@ from faberdb.embedded import start_server
 from faberdb.errors import ServerUnreachable
 from faberdb.given import NOTHING_GIVEN, Given
 from faberdb.project import Environment, Project, load_project
-from faberdb.target import Target, open_target
+from faberdb.snapshot.store import SnapshotStore
+from faberdb.target import Target, open_target, store_of
 
 if TYPE_CHECKING:
     from deployments.api import PrefectApi
@@ -27,6 +28,13 @@ def open_environment(project_dir: Path | None, environment: str) -> Iterator[Tar
         start_server(project.home)
     with open_target(project.root, environment, given=given_to(project, [chosen])[environment]) as target:
         yield target
+
+
+def open_store(project_dir: Path | None) -> tuple[Project, SnapshotStore]:
+    """The project, and where its snapshots are kept: all of its environments share one store."""
+    project = load_project(project_dir)
+    first = project.environments[0]
+    return project, store_of(project, given_to(project, [first])[first.name])
 
 
 def given_to(project: Project, environments: Sequence[Environment]) -> dict[str, Given]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from faberdb.dsn import Dsn
 from faberdb.policy import NO_TIGHTENING, Tightening
+from faberdb.snapshot.store.place import S3Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class Given:
 
     dsn: Dsn | None = None  # wins over variables
     block: str = ""  # the name of the block that `dsn` is from
-    snapshots: Path | None = None  # wins over [backup] directory
+    snapshots: Path | S3Place | None = None  # wins over [backup] directory and [backup.s3]
     tightening: Tightening = NO_TIGHTENING
 
 

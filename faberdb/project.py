@@ -14,6 +14,7 @@ from faberdb.config.load import find_config, load_config, root_of
 from faberdb.config.model import FaberConfig, Hosting
 from faberdb.errors import CommandFailed, ConfigInvalid, Refused
 from faberdb.policy import Policy, policy_for
+from faberdb.snapshot.store.place import S3Place
 from faberdb.subprocesses import run_program
 
 __all__ = ["Environment", "Hosting", "Project", "load_project"]
@@ -93,10 +94,18 @@ class Project:
         return next((self.root / c for c in candidates if _is_schema(self.root / c)), None)
 
     @property
-    def snapshots_directory(self) -> Path:
-        """Where snapshots are kept."""
-        named = self.config.backup.directory
-        return self.root / named if named else self.home / "snapshots"
+    def snapshots(self) -> Path | S3Place:
+        """Where snapshots are kept, as the configuration says."""
+        backup = self.config.backup
+        if backup.s3 is not None:
+            return backup.s3.place
+        return self.root / backup.directory if backup.directory else self.home / "snapshots"
+
+    @property
+    def scratch_directory(self) -> Path:
+        """Where a snapshot is before it is sent to a store far away, and after it is fetched."""
+        named = self.config.backup.scratch_directory
+        return self.root / named if named else self.home / "scratch"
 
     def environment(self, name: str) -> Environment:
         """An environment by name.

@@ -1,24 +1,31 @@
 """Removing what its retention no longer keeps: old snapshots, and databases that a rollback set aside.
 
-Chosen apart from done. Never removed: the newest snapshot of an environment, what an open release needs, and
-what the newest release could be taken back with.
+Chosen apart from done. Never removed: the newest snapshot of an environment, the newest that is whole, the newest
+that a restore proved, what an open release needs, and what the newest release could be taken back with. What a
+process that died left of a snapshot goes with them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from faberdb.databases import drop_database
+from faberdb.errors import SnapshotUnusable
 from faberdb.ledger import Kind
 from faberdb.progress import Progress
+from faberdb.proofs import proven_snapshots, refuted_snapshots
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
+from faberdb.snapshot.files import check_sizes
 from faberdb.snapshot.manifest import Manifest
+from faberdb.snapshot.store import SnapshotStore
 from faberdb.snapshot.template import drop_copy
 from faberdb.swap import list_set_aside
 from faberdb.target import Target
+
+UNFINISHED_KEPT: Final = timedelta(days=7)  # longer than anybody waits with going on with an upload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +34,17 @@ class Pruning:
 
     snapshots: tuple[str, ...]
     databases: tuple[str, ...]
+    unfinished: tuple[str, ...] = ()  # what a process that died left of snapshots, by their ids
+    kept: Mapping[str, str] = field(default_factory=dict)  # past its retention: why it stays, by id
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
-        return {"snapshots": list(self.snapshots), "databases": list(self.databases)}
+        """For programs, and for the ledger."""
+        return {
+            "snapshots": list(self.snapshots),
+            "databases": list(self.databases),
+            "unfinished": list(self.unfinished),
+            "kept": dict(self.kept),
+        }
 
 
 def expired_snapshots(
@@ -38,11 +52,13 @@ def expired_snapshots(
 ) -> tuple[str, ...]:
     """The ids of one environment's snapshots that may go, oldest first."""
     by_age = sorted(manifests, key=lambda m: (m.created_at, m.id))
-    return tuple(
-        m.id
-        for m in by_age[:-1]  # whatever its age, the newest stays
-        if m.id not in needed and now - m.created_at > timedelta(days=m.retention_days)
-    )
+    # Whatever its age, the newest stays.
+    return tuple(m.id for m in by_age[:-1] if m.id not in needed and is_past(m, now))
+
+
+def is_past(manifest: Manifest, now: datetime) -> bool:
+    """Whether a snapshot's retention is over."""
+    return now > manifest.kept_until
 
 
 def expired_databases(
@@ -66,19 +82,25 @@ def prune_environment(
     now = now or datetime.now(UTC)
     releases = _releases(target)
     retention = timedelta(days=target.environment.policy.retention_days)
+    manifests = target.store.list(target.project.name, target.name)
+    needed = _needed(target, releases, manifests)
+    gone = expired_snapshots(manifests, now=now, needed=needed)
     chosen = Pruning(
-        snapshots=expired_snapshots(
-            target.store.list(target.project.name, target.name), now=now, needed=_needed(target, releases)
-        ),
+        snapshots=gone,
         databases=expired_databases(_set_aside(target, releases), now=now, retention=retention),
+        unfinished=_left_behind(target.store, now),
+        kept={m.id: needed[m.id] for m in manifests if is_past(m, now) and m.id not in gone},
     )
-    if dry_run or not (chosen.snapshots or chosen.databases):
+    if dry_run or not (chosen.snapshots or chosen.databases or chosen.unfinished):
         return chosen
     target.ledger.append(Kind.PRUNED, release=target.name, environment=target.name, body=chosen.to_json())
     for snapshot in chosen.snapshots:
         progress(f"removing the snapshot {snapshot}")
         drop_copy(target.store.manifest(snapshot), target.dsn)
         target.store.delete(snapshot)
+    for left in chosen.unfinished:
+        progress(f"removing what was left of {left}")
+        target.store.abandon(left)
     for database in chosen.databases:
         progress(f"dropping the set-aside database {database}")
         drop_database(target.dsn.with_database(database))
@@ -90,10 +112,44 @@ def _releases(target: Target) -> list[Release]:
     return [read_release(target.ledger, e.release) for e in entries]
 
 
-def _needed(target: Target, releases: list[Release]) -> set[str]:
+def _needed(target: Target, releases: list[Release], manifests: Iterable[Manifest]) -> dict[str, str]:
+    """Why a snapshot stays, by its id; the newest first."""
+    by_age = sorted(manifests, key=lambda m: (m.created_at, m.id), reverse=True)
+    bad = refuted_snapshots(target.ledger, target.name)
+    proven = proven_snapshots(target.ledger, target.name)
+    good = (m for m in by_age if m.id not in bad)
+    found = {by_age[0].id: "the newest"} if by_age else {}
+    whole = next((m.id for m in good if _is_complete(target.store, m)), None)
+    if whole is not None:
+        found.setdefault(whole, "the newest that is whole")
+    restored = next((m.id for m in by_age if m.id in proven and m.id not in bad), None)
+    if restored is not None:
+        found.setdefault(restored, "the newest that a restore proved")
     newest = newest_touching(target.ledger, target.name)
-    kept = [r for r in releases if r.open] + ([newest] if newest else [])
-    return {str((r.done("snapshot") or {}).get("snapshot") or r.restores) for r in kept}
+    if newest is not None:
+        found.setdefault(
+            _snapshot_of(newest), f"{newest.id}, the newest release, would be taken back with it"
+        )
+    for release in releases:
+        if release.open:
+            found.setdefault(_snapshot_of(release), f"{release.id} is open and needs it")
+    return found
+
+
+def _is_complete(store: SnapshotStore, manifest: Manifest) -> bool:
+    try:
+        check_sizes(manifest, store.sizes(manifest.id))
+    except SnapshotUnusable:
+        return False
+    return True
+
+
+def _snapshot_of(release: Release) -> str:
+    return str((release.done("snapshot") or {}).get("snapshot") or release.restores)
+
+
+def _left_behind(store: SnapshotStore, now: datetime) -> tuple[str, ...]:
+    return tuple(left.id for left in store.unfinished() if now - left.at > UNFINISHED_KEPT)
 
 
 def _set_aside(target: Target, releases: list[Release]) -> dict[str, datetime]:

@@ -15,8 +15,9 @@ from faberdb.errors import FaberError
 from faberdb.framing import EnvironmentState, environment_state
 from faberdb.given import NOTHING_GIVEN, Given
 from faberdb.health.history import HealthHistory, PastLook
-from faberdb.ledger import Entry, Kind, Ledger
+from faberdb.ledger import Ledger
 from faberdb.project import Environment, Project
+from faberdb.proofs import Proven, proven_snapshots
 from faberdb.release.record import Release, comparable_fingerprint, newest_release
 from faberdb.snapshot.manifest import Manifest
 from faberdb.target import open_project_ledger, store_of
@@ -37,7 +38,8 @@ class EnvironmentStatus:
     drifted: bool | None  # against what the last release left; None where nothing was released yet
     release: Release | None
     snapshot: Manifest | None  # the newest
-    proof: Entry | None  # of the newest snapshot that was restored and found usable
+    snapshot_problem: str  # why nobody knows, "" where it is known
+    proof: Proven | None  # the newest
     health: PastLook | None  # the last look at everything
     next_step: str
 
@@ -63,9 +65,8 @@ class EnvironmentStatus:
             "snapshot": None
             if self.snapshot is None
             else {"id": self.snapshot.id, "at": self.snapshot.created_at},
-            "proof": None
-            if self.proof is None
-            else {"snapshot": self.proof.body["snapshot"], "at": self.proof.at},
+            "snapshot_problem": self.snapshot_problem,
+            "proof": None if self.proof is None else {"snapshot": self.proof.snapshot, "at": self.proof.at},
             "health": None
             if self.health is None
             else {"state": self.health.state, "at": self.health.at, "unwell": self.health.unwell},
@@ -101,12 +102,14 @@ class EnvironmentStatus:
         return "\n".join(lines) + "\n"
 
     def _snapshot_text(self) -> str:
+        if self.snapshot_problem:
+            return f"unknown: {self.snapshot_problem}"
         if self.snapshot is None:
             return "none"
         text = f"{self.snapshot.id}, {ago(self.snapshot.created_at)}"
         if self.proof is None:
             return f"{text}, never proven by a restore"
-        other = "" if self.proof.body["snapshot"] == self.snapshot.id else f" ({self.proof.body['snapshot']})"
+        other = "" if self.proof.snapshot == self.snapshot.id else f" ({self.proof.snapshot})"
         return f"{text}; proven by a restore {ago(self.proof.at)}{other}"
 
 
@@ -135,18 +138,18 @@ def read_status(
     with open_project_ledger(project) as ledger, ThreadPoolExecutor(max_workers=8) as pool:
         looks = [pool.submit(_look, project, e, given.get(e.name, NOTHING_GIVEN)) for e in environments]
         releases = {e.name: newest_release(ledger, e.name) for e in environments}
-        proofs = {e.name: _newest_proof(ledger, e.name) for e in environments}
+        kept = pool.submit(_all_snapshots, project, given.get(environments[0].name, NOTHING_GIVEN))
+        proofs = {e.name: next(iter(proven_snapshots(ledger, e.name).values()), None) for e in environments}
         health = {e.name: _last_look(ledger, project, e.name) for e in environments}
-        snapshots = {
-            e.name: _newest_snapshot(project, e.name, given.get(e.name, NOTHING_GIVEN)) for e in environments
-        }
+        snapshots, problem = kept.result()
         return [
             _status(
                 e,
                 look.result(),
                 releases[e.name],
                 _drifted(ledger, project, e.name, look.result()),
-                snapshots[e.name],
+                next((m for m in snapshots if m.environment == e.name), None),
+                problem,
                 proofs[e.name],
                 health[e.name],
             )
@@ -200,15 +203,12 @@ def _drifted(ledger: Ledger, project: Project, environment: str, look: _Look) ->
     return look.schema.fingerprint != expected if expected else None
 
 
-def _newest_snapshot(project: Project, environment: str, given: Given) -> Manifest | None:
-    found = store_of(project, given).list(project.name, environment)
-    return max(found, key=lambda m: m.created_at, default=None)
-
-
-def _newest_proof(ledger: Ledger, environment: str) -> Entry | None:
-    """A rehearsal begins with the restore of a snapshot."""
-    found = ledger.entries(environment=environment, kind=Kind.EVIDENCE_FOUND, newest_first=True, limit=5)
-    return next((e for e in found if e.body.get("snapshot")), None)
+def _all_snapshots(project: Project, given: Given) -> tuple[tuple[Manifest, ...], str]:
+    """Newest first, and why they are not known; a bucket that is away hides nothing else."""
+    try:
+        return store_of(project, given).list(project.name), ""
+    except FaberError as error:
+        return (), error.reason
 
 
 def _last_look(ledger: Ledger, project: Project, environment: str) -> PastLook | None:
@@ -224,7 +224,8 @@ def _status(
     release: Release | None,
     drifted: bool | None,
     snapshot: Manifest | None,
-    proof: Entry | None,
+    snapshot_problem: str,
+    proof: Proven | None,
     health: PastLook | None,
 ) -> EnvironmentStatus:
     return EnvironmentStatus(
@@ -238,6 +239,7 @@ def _status(
         drifted=drifted,
         release=release,
         snapshot=snapshot,
+        snapshot_problem=snapshot_problem,
         proof=proof,
         health=health,
         next_step=_next(environment.name, look.state, release),

@@ -17,7 +17,9 @@ from faberdb.ledger import Ledger, open_ledger
 from faberdb.ledger.schemas import keep_schema
 from faberdb.policy import tightened
 from faberdb.project import Environment, Project, load_project
-from faberdb.snapshot.store import LocalStore, SnapshotStore
+from faberdb.snapshot.store import LocalStore, S3Store, SnapshotStore
+from faberdb.snapshot.store.s3_client import S3Client
+from faberdb.snapshot.store.scratch import Scratch
 from faberdb.tools import open_tool
 from faberdb.tools.protocol import MigrationTool
 
@@ -76,7 +78,11 @@ def tool_of(project: Project, dsn: Dsn | None = None) -> MigrationTool:
 
 def store_of(project: Project, given: Given = NOTHING_GIVEN) -> SnapshotStore:
     """Where the project's snapshots are kept."""
-    return LocalStore(given.snapshots or project.snapshots_directory)
+    place = given.snapshots or project.snapshots
+    if isinstance(place, Path):
+        return LocalStore(place)
+    place = replace(place, transfer_s=project.config.backup.timeout_seconds)
+    return S3Store(S3Client(place), Scratch(project.scratch_directory))
 
 
 @contextmanager

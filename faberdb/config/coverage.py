@@ -26,10 +26,8 @@ WITHOUT_EFFECT: Final[dict[str, str]] = {
 def keys_without_effect(config: FaberConfig) -> list[tuple[str, str]]:
     """The keys that this configuration sets and that change nothing here, each with the reason."""
     found = [(key, WITHOUT_EFFECT[key]) for key in keys_set(config) if key in WITHOUT_EFFECT]
-    if config.backup.provider != "local":
-        found.append(
-            ("backup.provider", f"{config.backup.provider!r} is not supported; snapshots are kept locally")
-        )
+    if config.backup.provider != "local" and config.backup.s3 is None:
+        found.append(("backup.provider", "snapshots are kept locally; a bucket is named by [backup.s3]"))
     return found
 
 
@@ -63,7 +61,8 @@ def _section(annotation: Any) -> tuple[type[BaseModel] | None, str]:
     for argument in get_args(annotation):
         section, _ = _section(argument)
         if section is not None:
-            return section, "table" if "dict" in str(annotation) else "list"
+            written = str(annotation)
+            return section, "table" if "dict" in written else "list" if "tuple" in written else ""
     return None, ""
 
 

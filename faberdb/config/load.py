@@ -132,6 +132,7 @@ def _impossible_sections(config: FaberConfig) -> Iterator[str]:
         people, needed = len({n.strip().casefold() for n in listed}), config.safety.approvals.get(name, 1)
         if listed and people < needed:
             yield f"safety.approvals wants {needed} of {name}, and safety.approvers names {people}"
+    yield from config.backup.problems()
     if config.seed.sql is not None and config.seed.command is not None:
         yield "seed has both sql and command: keep one"
     for number, check in enumerate(config.checks):

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt
 
+from faberdb.config.backup import BackupSection
 from faberdb.config.health import HealthSection
 from faberdb.config.linting import LintSection
 from faberdb.config.phases import FaberIntegration
-from faberdb.config.proving import Checksums
 from faberdb.config.rehearsal import RehearsalSection
 from faberdb.config.safety import SafetySection
 from faberdb.config.section import Seconds, Section
@@ -158,34 +158,6 @@ class DriftSection(Section):
         default=False,
         description="The order of a table's columns is part of its schema: INSERT without a list of columns, COPY"
         " and SELECT * depend on it.",
-    )
-
-
-class BackupSection(Section):
-    """Where snapshots go and how long they are kept."""
-
-    provider: str = Field(default="local", description="The store; this version keeps local folders.")
-    directory: str = Field(default="", description="Default: snapshots/ in the folder of local state.")
-    retention_days: int = Field(default=30, ge=1, description="Kept at least so long.")
-    backup_before_destructive_ops: bool = Field(
-        default=True, description="A destructive statement takes a snapshot even where it is optional."
-    )
-    timeout_seconds: Seconds = Field(default=3600, description="Bound on one dump or restore.")
-    fresh_minutes: float = Field(
-        default=60, gt=0, description="An undo goes back by itself only to a snapshot that is no older."
-    )
-    templates: tuple[str, ...] = Field(
-        default=(),
-        description="Environments whose idle database is kept as a copy on its own server instead of a dump: much"
-        " faster, and gone with the server. Never a protected one, nor where rehearsals have a server of their own.",
-    )
-    checksums: Checksums = Field(
-        default=Checksums.SAMPLE,
-        description="Of which rows' content a snapshot keeps a checksum for each table. sample: all of small tables,"
-        " one in 64 of large ones with a primary key; full: all; none.",
-    )
-    proof_hours: float = Field(
-        default=24, gt=0, description="So long a restored and compared snapshot counts as recent proof."
     )
 
 

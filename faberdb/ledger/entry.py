@@ -27,6 +27,7 @@ class Kind(StrEnum):
     ROLLBACK_OPENED = "rollback.opened"
     RELEASE_CLOSED = "release.closed"
     SNAPSHOT_TAKEN = "snapshot.taken"
+    SNAPSHOT_VERIFIED = "snapshot.verified"
     ENVIRONMENT_SEEDED = "environment.seeded"
     PRUNED = "pruned"
     RECOVERY_DECIDED = "recovery.decided"

@@ -20,6 +20,7 @@ from faberdb.snapshot.check import check_files
 from faberdb.snapshot.manifest import Manifest
 from faberdb.snapshot.restore import half_restored, restore_beside
 from faberdb.target import Target
+from faberdb.verifying import require_own
 
 
 def restore_as(target: Target, snapshot: str, name: str, progress: Progress) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def restore_as(target: Target, snapshot: str, name: str, progress: Progress) -> 
         SnapshotUnusable: corrupt, truncated, missing or foreign.
         Refused: a database of that name is there already.
     """
-    _own_snapshot(target, snapshot)
+    require_own(target, target.store.manifest(snapshot))  # its files are compared when it is restored
     wanted = target.dsn.with_database(name)
     if database_exists(wanted) and not half_restored(wanted):
         raise Refused(
@@ -103,13 +104,8 @@ def _restoring_plan(now: Plan, manifest: Manifest) -> Plan:
 
 
 def _own_snapshot(target: Target, snapshot: str) -> Manifest:
-    manifest = check_files(target.store, snapshot)
-    if (manifest.project, manifest.environment) != (target.project.name, target.name):
-        raise Refused(
-            f"Snapshot {snapshot} is of {manifest.environment} in {manifest.project}, not of {target.name}.",
-            next_step=f"faber-db snapshots {target.name}",
-        )
-    return manifest
+    require_own(target, target.store.manifest(snapshot))
+    return check_files(target.store, snapshot)
 
 
 def _write(target: Target, kind: Kind, release: str, actor: str, body: dict[str, Any]) -> None:

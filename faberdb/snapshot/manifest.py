@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
@@ -79,6 +79,11 @@ class Manifest:
     def bytes(self) -> int:
         """The size of all files together."""
         return sum(f.bytes for f in self.files.values())
+
+    @property
+    def kept_until(self) -> datetime:
+        """When its retention is over; prune may remove it after."""
+        return self.created_at + timedelta(days=self.retention_days)
 
     def to_json(self) -> str:
         """The canonical JSON: equal manifests give equal text."""

@@ -30,7 +30,7 @@ from blocks.notifying import notify
 from blocks.postgres_environment import PostgresEnvironment
 from blocks.registry import TYPES
 from blocks.release_policy import ReleasePolicy
-from blocks.snapshot_store import SnapshotStore
+from blocks.snapshot_store import S3Bucket, SnapshotStore
 from blocks.work_tracker import WorkTracker
 from deployments.api import PrefectApi
 from deployments.stack import Stack
@@ -39,6 +39,7 @@ from faberdb.errors import ConfigInvalid, Refused, ServerUnreachable, Transient,
 from faberdb.given import NOTHING_GIVEN
 from faberdb.policy import Autonomy
 from faberdb.project import Project, load_project
+from faberdb.snapshot.store.place import S3Login, S3Place
 from tasks.approving import asks_person
 from tasks.environments import look_at_environment
 from tasks.policies import ONCE
@@ -92,6 +93,11 @@ def address(dsn: Dsn, **given: Any) -> PostgresEnvironment:
     [
         PostgresEnvironment(host="db", database="shop", user="migrator", password=CANARY),
         SnapshotStore(directory="/srv/snapshots"),
+        SnapshotStore(
+            s3=S3Bucket(
+                url="s3://backups/shop", access_key_id="AKIA", secret_access_key=CANARY, session_token=CANARY
+            )
+        ),
         ReleasePolicy(approvals=2, approvers=["Morgan", "Robin"], approval_timeout_minutes=30),
         WorkTracker(url_template="https://github.com/acme/shop/issues/{id}"),
         Notifier(channel="slack-webhook/ops", events=[Event.FAILED]),
@@ -125,6 +131,22 @@ def test_the_blocks_win_over_variables_and_configuration(
         assert target.environment.policy.approval_timeout_s("enhanced") == 1800
     state = look_at_environment.fn(str(project.root), "production")
     assert (state.exists, state.database, state.problem) == (True, fresh_database.database, "")
+
+
+def test_a_bucket_of_a_block_wins_with_its_key_and_the_server_keeps_the_key_hidden(
+    project: Project, fresh_database: Dsn, save: Callable[[Block, str], None]
+) -> None:
+    bucket = S3Bucket(url="s3://backups/shop", access_key_id="AKIA", secret_access_key=CANARY)
+    save(SnapshotStore(s3=bucket), project.name)
+    given = given_for(project, "production").snapshots
+    assert isinstance(given, S3Place)
+    assert (given.bucket, given.prefix) == ("backups", "shop")
+    assert given.login == S3Login(access_key_id="AKIA", secret_access_key=CANARY)
+    question = {"block_documents": {"name": {"any_": [project.name]}}}
+    with get_client(sync_client=True) as client:
+        answer = client.request("POST", "/block_documents/filter", json=question).text
+    assert "backups/shop" in answer
+    assert CANARY not in answer
 
 
 def test_a_policy_block_makes_a_release_ask_and_keep_its_guards(

@@ -13,15 +13,16 @@ from prefect.client.schemas.actions import BlockTypeCreate
 from prefect.testing.standard_test_suites import BlockStandardTestSuite
 from pydantic import ValidationError
 
-from blocks.loading import dsn_of
+from blocks.loading import dsn_of, place_of
 from blocks.names import BlockName, blocks_of
 from blocks.notifier import Event, Notifier
 from blocks.postgres_environment import PostgresEnvironment, Tls
 from blocks.registry import TYPES
 from blocks.release_policy import ReleasePolicy
-from blocks.snapshot_store import SnapshotStore
+from blocks.snapshot_store import S3Bucket, SnapshotStore
 from blocks.work_tracker import WorkTracker
 from faberdb.project import load_project
+from faberdb.snapshot.store.place import S3Place
 from tests.blocks.authority import Authority, make_authority
 from tests.conftest import REPOSITORY
 
@@ -123,10 +124,51 @@ def test_the_password_shows_nowhere(tmp_path: Path) -> None:
         pickle.dumps(dsn)
 
 
-@pytest.mark.parametrize("directory", ["", "snapshots", "~/snapshots", "/srv/../etc"])
+@pytest.mark.parametrize("directory", ["snapshots", "~/snapshots", "/srv/../etc"])
 def test_a_store_is_an_absolute_folder(directory: str) -> None:
     with pytest.raises(ValidationError, match="absolute path"):
         SnapshotStore(directory=directory)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({}, "either a directory or s3"),
+        ({"directory": "/srv/snapshots", "s3": {"url": "s3://backups"}}, "either a directory or s3"),
+        ({"s3": {"url": "backups"}}, "must be s3://BUCKET"),
+        ({"s3": {"url": "s3://backups", "access_key_id": "AKIA"}}, "come together"),
+        (
+            {
+                "s3": {
+                    "url": "s3://backups",
+                    "profile": "p",
+                    "access_key_id": "A",
+                    "secret_access_key": CANARY,
+                }
+            },
+            "both profile and access_key_id",
+        ),
+        ({"s3": {"url": "s3://backups", "endpoint_url": f"https://me:{CANARY}@minio"}}, "holds a login"),
+        ({"s3": {"url": "s3://backups", "kms_key_id": "k"}}, "kms_key_id has no effect"),
+    ],
+)
+def test_a_store_is_a_folder_or_a_bucket_that_can_work(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        SnapshotStore(**given)
+    assert why in str(refused.value)
+    assert CANARY not in str(refused.value)
+
+
+def test_the_key_for_a_bucket_shows_nowhere() -> None:
+    block = SnapshotStore(
+        s3=S3Bucket(url="s3://backups/shop", access_key_id=CANARY, secret_access_key=CANARY, sse="AES256")
+    )
+    place = place_of(block)
+    assert isinstance(place, S3Place)
+    assert place.login is not None
+    assert (place.bucket, place.prefix, place.sse) == ("backups", "shop", "AES256")
+    assert place.login.secret_access_key == CANARY
+    assert CANARY not in f"{block} {block!r} {block.model_dump()} {block.model_dump_json()} {place} {place!r}"
 
 
 @pytest.mark.parametrize(

@@ -237,7 +237,7 @@ def test_a_dry_run_of_prune_shows_what_would_go(shoplet: Shoplet, runs: Runs) ->
     with open_target(shoplet.root, "production") as target:
         for id_ in ids:
             take_environment_snapshot(target, id_, note=silent)
-        manifest = target.project.snapshots_directory / ids[0] / "manifest.json"
+        manifest = target.project.home / "snapshots" / ids[0] / "manifest.json"
         year = f"{target.store.manifest(ids[0]).created_at:%Y}-"
         manifest.write_text(manifest.read_text().replace(f'"created_at":"{year}', '"created_at":"2001-'))
     dry = runs.start("prune", dry_run=True)

@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from faberdb.errors import Refused
+from faberdb.errors import Refused, SnapshotUnusable
 from faberdb.ledger import Kind
 from faberdb.progress import silent
 from faberdb.pruning import Pruning, prune_environment
 from faberdb.release.execution import take_environment_snapshot
 from faberdb.release.record import Outcome
 from faberdb.target import Target, open_target
+from faberdb.verifying import Level, verify_snapshot
 from tests.flows.shoplet import Shoplet
 from tests.integration.releasing import begin, begin_undo, end_undo, land
 
@@ -58,7 +59,8 @@ def test_past_it_all_but_the_newest_go(target: Target) -> None:
     old, older, newest = take(target, "a", "b", "c")
     assert prune(target, ahead=LATER).snapshots == (old, older)
     assert kept(target) == {newest}
-    assert pruned(target) == [{"snapshots": [old, older], "databases": []}]
+    (told,) = pruned(target)
+    assert (told["snapshots"], told["databases"]) == ([old, older], [])
 
 
 def test_a_dry_run_chooses_the_same_and_changes_nothing(target: Target) -> None:
@@ -152,3 +154,33 @@ def test_the_database_that_is_kept_longer_by_the_configuration_is(shoplet: Shopl
         end_undo(target, begin_undo(target, land(shoplet)))
         assert prune(target, ahead=LATER).databases == ()
         assert len(prune(target, ahead=2 * LATER).databases) == 1
+
+
+def test_the_newest_that_is_whole_and_the_newest_that_a_restore_proved_stay_too(target: Target) -> None:
+    """The newest of all lost a file, and the one before it was found corrupt on purpose."""
+    gone, proven, whole, corrupt, newest = take(target, "a", "b", "c", "d", "e")
+    verify_snapshot(target, proven, Level.RESTORE, silent)
+    store = target.project.home / "snapshots"
+    (store / corrupt / "dump" / "toc.dat").write_bytes(
+        bytes((store / corrupt / "dump" / "toc.dat").stat().st_size)
+    )
+    (store / newest / "schema.json").unlink()
+    with pytest.raises(SnapshotUnusable, match="is corrupt"):
+        verify_snapshot(target, corrupt, Level.MANIFEST, silent)
+    found = prune(target, ahead=LATER)
+    assert found.snapshots == (gone, corrupt)
+    assert found.kept == {
+        newest: "the newest",
+        whole: "the newest that is whole",
+        proven: "the newest that a restore proved",
+    }
+
+
+def test_what_a_dead_process_left_of_a_snapshot_goes_when_it_is_old(target: Target) -> None:
+    (whole,) = take(target, "a")
+    left = f"{target.project.name}-left"
+    (target.store.begin(left) / "half").write_bytes(b"half")
+    assert prune(target, ahead=timedelta(days=6)).unfinished == ()
+    assert left in prune(target, ahead=timedelta(days=8)).unfinished
+    assert left not in {u.id for u in target.store.unfinished()}
+    assert kept(target) == {whole}

@@ -200,3 +200,47 @@ def test_a_written_template_loads_and_is_never_overwritten_by_accident(tmp_path:
     with pytest.raises(Refused, match="there already"):
         write_config(tmp_path, "", force=False)
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("url = 'backups/shop'", "backup.s3.url: must be s3://BUCKET"),
+        ("url = 's3://acme-backups'\nsse = 'AES-256'", "backup.s3.sse"),
+        ("url = 's3://acme-backups'\nkms_key_id = 'k'", 'kms_key_id has no effect without sse = "aws:kms"'),
+        ("url = 's3://acme-backups'\nendpoint_url = 'minio:9000'", "must be http://HOST:PORT"),
+        ("url = 's3://acme-backups'\npart_mib = 1", "backup.s3.part_mib"),
+        (
+            "url = 's3://acme-backups'\nsecret_access_key = 'hunter2'",
+            "unknown key backup.s3.secret_access_key",
+        ),
+        ("region = 'eu-central-1'", "backup.s3.url"),
+    ],
+)
+def test_a_bucket_that_cannot_work_is_refused_when_the_file_is_read(
+    tmp_path: Path, keys: str, said: str
+) -> None:
+    (tmp_path / "faber-db.toml").write_text(f"[backup.s3]\n{keys}\n")
+    with pytest.raises(ConfigInvalid) as refused:
+        load_config(tmp_path / "faber-db.toml")
+    assert said in refused.value.why
+
+
+def test_a_login_in_an_address_is_refused_without_saying_it(tmp_path: Path) -> None:
+    (tmp_path / "faber-db.toml").write_text(
+        "[backup.s3]\nurl = 's3://acme-backups'\nendpoint_url = 'https://key:hunter2@minio:9000'\n"
+    )
+    with pytest.raises(ConfigInvalid, match="holds a login") as refused:
+        load_config(tmp_path / "faber-db.toml")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_snapshots_have_one_place(tmp_path: Path) -> None:
+    (tmp_path / "faber-db.toml").write_text(
+        "[backup]\ndirectory = '/srv/snapshots'\n[backup.s3]\nurl = 's3://acme-backups'\n"
+    )
+    with pytest.raises(ConfigInvalid, match="both directory and s3"):
+        load_config(tmp_path / "faber-db.toml")
+    (tmp_path / "faber-db.toml").write_text("[backup]\nscratch_directory = '/srv/scratch'\n")
+    with pytest.raises(ConfigInvalid, match=r"no effect without backup\.s3"):
+        load_config(tmp_path / "faber-db.toml")

@@ -23,13 +23,18 @@ def snapshot_id_of_release(release_id: str) -> str:
     return f"{_plain(release_id)}-before"
 
 
+def is_id(name: str) -> bool:
+    """Whether a name can be that of a complete snapshot."""
+    return _ID.fullmatch(name) is not None and not name.endswith(PARTIAL)
+
+
 def checked_id(id_: str) -> str:
     """The id, when it is one.
 
     Raises:
         SnapshotUnusable: it is none; it could lead out of the store.
     """
-    if not _ID.fullmatch(id_) or id_.endswith(PARTIAL):
+    if not is_id(id_):
         raise SnapshotUnusable(
             f"{id_!r} is no snapshot's id.",
             why="An id has letters, digits, dots, dashes and underscores, and begins with a letter or digit.",

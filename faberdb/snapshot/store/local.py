@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from faberdb.progress import Progress, silent
 from faberdb.snapshot.files import MANIFEST, check_folder, sizes_in, unusable
 from faberdb.snapshot.manifest import Manifest, read_manifest
 from faberdb.snapshot.store.ids import PARTIAL, checked_id
+from faberdb.snapshot.store.protocol import Unfinished
+from faberdb.snapshot.store.scratch import last_written, remove_folder
 
 _PIECE: Final = 1 << 20  # bytes read at a time
 
@@ -65,7 +66,20 @@ class LocalStore:
     def abandon(self, id_: str) -> None:
         """See `SnapshotStore`."""
         for left in self.root.glob(f"{self._partial(id_).name}*"):
-            _remove(left)
+            remove_folder(left)
+
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """See `SnapshotStore`."""
+        found = []
+        for folder in self.root.glob(f"*{PARTIAL}"):
+            with contextlib.suppress(FileNotFoundError):
+                id_ = folder.name.removesuffix(PARTIAL)
+                found.append(Unfinished(id=id_, at=last_written(folder), resumable=False))
+        return tuple(sorted(found, key=lambda u: (u.at, u.id)))
+
+    def resumable(self, id_: str) -> bool:
+        """See `SnapshotStore`."""
+        return False
 
     def holds(self, id_: str) -> bool:
         """See `SnapshotStore`."""
@@ -137,14 +151,6 @@ class LocalStore:
 
     def _partial(self, id_: str) -> Path:
         return self.root / f"{checked_id(id_)}{PARTIAL}"
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder that a pg_dump without a parent may still be writing into, by its path."""
-    away = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}{PARTIAL}")
-    with contextlib.suppress(FileNotFoundError):
-        folder.rename(away)
-        shutil.rmtree(away)
 
 
 def _sync(path: Path) -> None:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from faberdb.progress import Progress, silent
 from faberdb.snapshot.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """What was begun and is no snapshot, or what was fetched and left."""
+
+    id: str
+    at: datetime  # when something of it was written last
+    resumable: bool  # `finish` can go on with it
 
 
 class SnapshotStore(Protocol):
@@ -36,7 +47,15 @@ class SnapshotStore(Protocol):
         ...
 
     def abandon(self, id_: str) -> None:
-        """Remove what was written since `begin`."""
+        """Remove what was written since `begin`; what is complete stays."""
+        ...
+
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """What `abandon` would remove, the oldest first. It may be at work still."""
+        ...
+
+    def resumable(self, id_: str) -> bool:
+        """Whether `finish` can go on with a snapshot here."""
         ...
 
     def holds(self, id_: str) -> bool:

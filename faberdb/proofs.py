@@ -1,0 +1,54 @@
+"""Which snapshots of an environment were restored and compared, and when, as the ledger has it.
+
+A rehearsal that begins with a restore is a proof, and so is the restore of an undo and `faber-db verify`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from faberdb.ledger import Entry, Kind, Ledger
+
+_KINDS: Final = (Kind.SNAPSHOT_VERIFIED, Kind.EVIDENCE_FOUND, Kind.STEP_DONE)
+_LOOKED_AT: Final = 1000  # entries of each kind, the newest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """The last time that a snapshot was restored and found equal to its manifest."""
+
+    snapshot: str
+    at: datetime
+
+
+def proven_snapshots(ledger: Ledger, environment: str | None = None) -> Mapping[str, Proven]:
+    """The last proof of each snapshot, by its id, the newest first."""
+    found: dict[str, Proven] = {}
+    for kind in _KINDS:
+        entries = ledger.entries(environment=environment, kind=kind, newest_first=True, limit=_LOOKED_AT)
+        for proven in filter(None, map(_proven, entries)):
+            known = found.get(proven.snapshot)
+            if known is None or known.at < proven.at:
+                found[proven.snapshot] = proven
+    return {p.snapshot: p for p in sorted(found.values(), key=lambda p: p.at, reverse=True)}
+
+
+def refuted_snapshots(ledger: Ledger, environment: str | None = None) -> Mapping[str, str]:
+    """Why a snapshot cannot be used, by its id, where the last look at it on purpose said so."""
+    kind = Kind.SNAPSHOT_VERIFIED
+    entries = ledger.entries(environment=environment, kind=kind, newest_first=True, limit=_LOOKED_AT)
+    last = {e.body["snapshot"]: e.body for e in reversed(entries)}
+    return {id_: str(body["unusable"]) for id_, body in last.items() if "unusable" in body}
+
+
+def _proven(entry: Entry) -> Proven | None:
+    told: Mapping[str, Any] = entry.body
+    if entry.kind is Kind.STEP_DONE:
+        told = entry.body.get("outcome") or {}
+    # A rehearsal has no other copy with rows than a restored and compared one.
+    compared = entry.kind is Kind.EVIDENCE_FOUND or told.get("fingerprint_equal")
+    snapshot = told.get("snapshot")
+    return Proven(snapshot=str(snapshot), at=entry.at) if snapshot and compared else None
