@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from faberdb.databases import drop_database
+from faberdb.databases import drop_database, list_databases
 from faberdb.ledger import Kind
 from faberdb.progress import Progress
+from faberdb.release.proving import is_ready_copy, restored_name
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.snapshot.manifest import Manifest
 from faberdb.snapshot.template import drop_copy
@@ -70,7 +71,8 @@ def prune_environment(
         snapshots=expired_snapshots(
             target.store.list(target.project.name, target.name), now=now, needed=_needed(target, releases)
         ),
-        databases=expired_databases(_set_aside(target, releases), now=now, retention=retention),
+        databases=expired_databases(_set_aside(target, releases), now=now, retention=retention)
+        + _left_by_proofs(target, releases),
     )
     if dry_run or not (chosen.snapshots or chosen.databases):
         return chosen
@@ -80,7 +82,7 @@ def prune_environment(
         drop_copy(target.store.manifest(snapshot), target.dsn)
         target.store.delete(snapshot)
     for database in chosen.databases:
-        progress(f"dropping the set-aside database {database}")
+        progress(f"dropping the database {database}")
         drop_database(target.dsn.with_database(database))
     return chosen
 
@@ -94,6 +96,15 @@ def _needed(target: Target, releases: list[Release]) -> set[str]:
     newest = newest_touching(target.ledger, target.name)
     kept = [r for r in releases if r.open] + ([newest] if newest else [])
     return {str((r.done("snapshot") or {}).get("snapshot") or r.restores) for r in kept}
+
+
+def _left_by_proofs(target: Target, releases: list[Release]) -> tuple[str, ...]:
+    """Databases that snapshots were proven in, of releases that ended and could not drop them."""
+    there = set(list_databases(target.dsn))
+    ended = {restored_name(r): r for r in releases if r.outcome is not None}
+    return tuple(
+        n for n in sorted(there & set(ended)) if is_ready_copy(target.dsn.with_database(n), ended[n])
+    )
 
 
 def _set_aside(target: Target, releases: list[Release]) -> dict[str, datetime]:

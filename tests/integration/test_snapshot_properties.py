@@ -18,7 +18,6 @@ from faberdb.connection import Connection, connect
 from faberdb.databases import drop_database, ensure_database
 from faberdb.dsn import Dsn
 from faberdb.errors import SnapshotUnusable
-from faberdb.snapshot import contents
 from faberdb.snapshot.proof import prove
 from faberdb.snapshot.request import SnapshotRequest
 from faberdb.snapshot.restore import restore_beside
@@ -37,7 +36,7 @@ _JSON = st.recursive(
     max_leaves=4,
 ).map(json.dumps)
 
-# How each type's values are written; every row may have a NULL instead.
+# How each type's values are written; every row may have a NULL instead. No xml: the embedded server has no libxml.
 _TYPES: dict[str, st.SearchStrategy[str]] = {
     "numeric": st.sampled_from(["NaN", "Infinity", "-Infinity", "1.0", "1.00", "-0.000", "1e-300", "9" * 60]),
     "numeric(12, 3)": st.decimals(-999_999, 999_999, places=3).map(str),
@@ -72,7 +71,6 @@ _TYPES: dict[str, st.SearchStrategy[str]] = {
     "varbit": st.sampled_from(["", "1", "0001"]),
     "inet": st.sampled_from(["::ffff:1.2.3.4/96", "10.0.0.1/8", "::1"]),
     "macaddr8": st.just("08:00:2b:01:02:03:04:05"),
-    "xml": st.sampled_from(["<a b='1'>x&amp;y</a>", "text only", "<?xml version='1.0'?><a/>"]),
     "tsvector": st.sampled_from(["", "'a':1A 'it''s':2,3B"]),
     "polygon": st.just("((0,0),(1,1.5),(-0,3e-300))"),
     "money": st.sampled_from(["12.34", "-0.01"]),
@@ -251,26 +249,22 @@ def test_a_changed_byte_is_not_overlooked_where_the_number_of_rows_is_the_same(
                 prove(manifest, folder, shop)
 
 
-def test_a_sample_takes_a_share_of_a_large_table_by_its_key(
-    shop: Dsn, store: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(contents, "_LARGE_BYTES", 1)
+def test_a_sample_takes_a_share_of_a_large_table_by_its_key(shop: Dsn, store: LocalStore) -> None:
     with connect(shop, purpose="tests") as conn:
-        conn.execute("CREATE TABLE keyless AS SELECT i, 'x' AS t FROM generate_series(1, 500) AS i")
-        conn.execute("CREATE TABLE two (a text, b int, PRIMARY KEY (b, a))")
-        conn.execute("INSERT INTO two SELECT i, i FROM generate_series(1, 900) AS i")
+        conn.execute(
+            "CREATE TABLE keyless AS SELECT i, repeat('x', 900) AS t FROM generate_series(1, 40000) AS i"
+        )
+        conn.execute("CREATE TABLE two (a text, b int, t text, PRIMARY KEY (b, a))")
+        conn.execute("INSERT INTO two SELECT i, i, repeat('x', 900) FROM generate_series(1, 40000) AS i")
         wanted = SnapshotRequest(id="s", project="p", environment="production", retention_days=1)
         manifest = take_snapshot(shop, store, wanted)
-        assert {n: c.share for n, c in manifest.checksums.items()} == {
-            "public._prisma_migrations": 1,
-            "public.keyless": 1,
-            "public.orders": 64,
-            "public.two": 64,
-        }
+        shares = {n.removeprefix("public."): c.share for n, c in manifest.checksums.items()}
+        assert shares == {"_prisma_migrations": 1, "keyless": 1, "orders": 1, "two": 64}
+        chosen = "(hashint8(b) # hashtext(a)) & 63"
         with store.opened("s") as (_, folder):
             prove(manifest, folder, shop)
-            conn.execute("UPDATE orders SET note = note || ' ' WHERE hashint8(id) & 63 <> 0")
+            conn.execute(f"UPDATE two SET t = t || ' ' WHERE {chosen} <> 0 AND b < 500".encode())
             prove(manifest, folder, shop)
-            conn.execute("UPDATE orders SET note = note || ' ' WHERE hashint8(id) & 63 = 0")
-            with pytest.raises(SnapshotUnusable, match=r"content of restored rows differs: public\.orders"):
+            conn.execute(f"UPDATE two SET t = t || ' ' WHERE {chosen} = 0 AND b < 500".encode())
+            with pytest.raises(SnapshotUnusable, match=r"content of restored rows differs: public\.two"):
                 prove(manifest, folder, shop)
