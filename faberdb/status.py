@@ -15,8 +15,9 @@ from faberdb.errors import FaberError
 from faberdb.framing import EnvironmentState, environment_state
 from faberdb.given import NOTHING_GIVEN, Given
 from faberdb.health.history import HealthHistory, PastLook
-from faberdb.ledger import Entry, Kind, Ledger
+from faberdb.ledger import Ledger
 from faberdb.project import Environment, Project
+from faberdb.release.proving import Proven, proven_by_restore
 from faberdb.release.record import Release, comparable_fingerprint, newest_release
 from faberdb.snapshot.manifest import Manifest
 from faberdb.target import open_project_ledger, store_of
@@ -37,7 +38,7 @@ class EnvironmentStatus:
     drifted: bool | None  # against what the last release left; None where nothing was released yet
     release: Release | None
     snapshot: Manifest | None  # the newest
-    proof: Entry | None  # of the newest snapshot that was restored and found usable
+    proof: Proven | None  # of the newest snapshot that was restored and found usable
     health: PastLook | None  # the last look at everything
     next_step: str
 
@@ -63,9 +64,7 @@ class EnvironmentStatus:
             "snapshot": None
             if self.snapshot is None
             else {"id": self.snapshot.id, "at": self.snapshot.created_at},
-            "proof": None
-            if self.proof is None
-            else {"snapshot": self.proof.body["snapshot"], "at": self.proof.at},
+            "proof": None if self.proof is None else {"snapshot": self.proof.snapshot, "at": self.proof.at},
             "health": None
             if self.health is None
             else {"state": self.health.state, "at": self.health.at, "unwell": self.health.unwell},
@@ -106,7 +105,7 @@ class EnvironmentStatus:
         text = f"{self.snapshot.id}, {ago(self.snapshot.created_at)}"
         if self.proof is None:
             return f"{text}, never proven by a restore"
-        other = "" if self.proof.body["snapshot"] == self.snapshot.id else f" ({self.proof.body['snapshot']})"
+        other = "" if self.proof.snapshot == self.snapshot.id else f" ({self.proof.body['snapshot']})"
         return f"{text}; proven by a restore {ago(self.proof.at)}{other}"
 
 
@@ -135,7 +134,7 @@ def read_status(
     with open_project_ledger(project) as ledger, ThreadPoolExecutor(max_workers=8) as pool:
         looks = [pool.submit(_look, project, e, given.get(e.name, NOTHING_GIVEN)) for e in environments]
         releases = {e.name: newest_release(ledger, e.name) for e in environments}
-        proofs = {e.name: _newest_proof(ledger, e.name) for e in environments}
+        proofs = {e.name: next(proven_by_restore(ledger, e.name), None) for e in environments}
         health = {e.name: _last_look(ledger, project, e.name) for e in environments}
         snapshots = {
             e.name: _newest_snapshot(project, e.name, given.get(e.name, NOTHING_GIVEN)) for e in environments
@@ -205,12 +204,6 @@ def _newest_snapshot(project: Project, environment: str, given: Given) -> Manife
     return max(found, key=lambda m: m.created_at, default=None)
 
 
-def _newest_proof(ledger: Ledger, environment: str) -> Entry | None:
-    """A rehearsal begins with the restore of a snapshot."""
-    found = ledger.entries(environment=environment, kind=Kind.EVIDENCE_FOUND, newest_first=True, limit=5)
-    return next((e for e in found if e.body.get("snapshot")), None)
-
-
 def _last_look(ledger: Ledger, project: Project, environment: str) -> PastLook | None:
     looks = HealthHistory(
         conn=ledger.conn, address=ledger_dsn(project), project=project.name, environment=environment
@@ -224,7 +217,7 @@ def _status(
     release: Release | None,
     drifted: bool | None,
     snapshot: Manifest | None,
-    proof: Entry | None,
+    proof: Proven | None,
     health: PastLook | None,
 ) -> EnvironmentStatus:
     return EnvironmentStatus(

@@ -7,8 +7,9 @@ undo finds it there, and has only to compare it again (docs/adr/0011).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from faberdb.config.proving import SnapshotProof
 from faberdb.databases import drop_database, fitting_name, maintenance
 from faberdb.dsn import Dsn
 from faberdb.errors import FaberError, SnapshotUnusable
-from faberdb.ledger import Kind
+from faberdb.ledger import Kind, Ledger
 from faberdb.progress import Progress
 from faberdb.release.copying import rehearsal_server
 from faberdb.release.journal import Journal
@@ -28,6 +29,14 @@ from faberdb.snapshot.restore import restore_beside
 from faberdb.target import Target
 
 STEP = "prove snapshot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """A snapshot that was restored and compared, and when."""
+
+    snapshot: str
+    at: datetime
 
 
 def restored_name(release: Release) -> str:
@@ -84,27 +93,28 @@ def require_proven(release: Release) -> None:
         )
 
 
-def recently_proven(target: Target, manifest: Manifest) -> str:
-    """A snapshot of the same schema that was restored and compared not long ago; "" when there is none.
+def proven_by_restore(ledger: Ledger, environment: str) -> Iterator[Proven]:
+    """The snapshots of an environment that were restored and compared of late, newest first.
 
-    A rehearsal begins with such a restore.
+    A rehearsal on a copy with rows begins with such a restore.
     """
+    rehearsals = ledger.entries(environment=environment, kind=Kind.EVIDENCE_FOUND, newest_first=True, limit=5)
+    steps = ledger.entries(environment=environment, kind=Kind.STEP_DONE, newest_first=True, limit=50)
+    proofs = [(e, e.body["outcome"]) for e in steps if e.body["step"] == STEP]
+    found = [
+        *((e, e.body) for e in rehearsals),
+        *((e, told) for e, told in proofs if told.get("proof") == SnapshotProof.RESTORE.value),
+    ]
+    proven = [Proven(snapshot=str(told["snapshot"]), at=e.at) for e, told in found if told.get("snapshot")]
+    return iter(sorted(proven, key=lambda p: p.at, reverse=True))
+
+
+def recently_proven(target: Target, manifest: Manifest) -> str:
+    """A snapshot of the same schema that was restored and compared not long ago; "" when there is none."""
     since = datetime.now(UTC) - timedelta(hours=target.project.config.backup.proof_hours)
-    for kind in (Kind.EVIDENCE_FOUND, Kind.STEP_DONE):
-        entries = target.ledger.entries(environment=target.name, kind=kind, newest_first=True, limit=50)
-        for entry in entries:
-            told = entry.body if kind is Kind.EVIDENCE_FOUND else entry.body.get("outcome", {})
-            restored = kind is Kind.EVIDENCE_FOUND or (
-                entry.body["step"] == STEP and told.get("proof") == SnapshotProof.RESTORE.value
-            )
-            snapshot = str(told.get("snapshot") or "")
-            if (
-                snapshot
-                and restored
-                and entry.at >= since
-                and _schema_of(target, snapshot) == _schema(manifest)
-            ):
-                return snapshot
+    for proven in proven_by_restore(target.ledger, target.name):
+        if proven.at >= since and _schema_of(target, proven.snapshot) == _schema(manifest):
+            return proven.snapshot
     return ""
 
 
