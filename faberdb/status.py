@@ -105,7 +105,7 @@ class EnvironmentStatus:
         text = f"{self.snapshot.id}, {ago(self.snapshot.created_at)}"
         if self.proof is None:
             return f"{text}, never proven by a restore"
-        other = "" if self.proof.snapshot == self.snapshot.id else f" ({self.proof.body['snapshot']})"
+        other = "" if self.proof.snapshot == self.snapshot.id else f" ({self.proof.snapshot})"
         return f"{text}; proven by a restore {ago(self.proof.at)}{other}"
 
 
