@@ -165,10 +165,8 @@ def _print(title: str, seconds: Seconds, given: argparse.Namespace) -> None:
         print(f"| {name} | {min(measured):.2f} | {middle[name]:.2f} | {max(measured):.2f} |")
     dump, take, raw, restore, proof = middle.values()
     print(f"\nsnapshot / dump {take / dump:.2f}, restore / restore {restore / raw:.2f} (target {_TARGET:g})")
-    print(
-        f"all with proof / raw of both {(take + restore + proof) / (dump + raw):.2f}"
-        f" (target {_TARGET_WITH_PROOF:g})\n"
-    )
+    whole = (take + restore + proof) / (dump + raw)
+    print(f"all with proof / raw of both {whole:.2f} (target {_TARGET_WITH_PROOF:g})\n")
 
 
 if __name__ == "__main__":

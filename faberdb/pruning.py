@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from faberdb.databases import drop_database
+from faberdb.databases import drop_database, list_databases
 from faberdb.errors import SnapshotUnusable
 from faberdb.ledger import Kind
 from faberdb.progress import Progress
 from faberdb.proofs import proven_snapshots, refuted_snapshots
+from faberdb.release.proving import is_ready_copy, restored_name
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.snapshot.files import check_sizes
 from faberdb.snapshot.manifest import Manifest
@@ -87,7 +88,8 @@ def prune_environment(
     gone = expired_snapshots(manifests, now=now, needed=needed)
     chosen = Pruning(
         snapshots=gone,
-        databases=expired_databases(_set_aside(target, releases), now=now, retention=retention),
+        databases=expired_databases(_set_aside(target, releases), now=now, retention=retention)
+        + _left_by_proofs(target, releases),
         unfinished=_left_behind(target.store, now),
         kept={m.id: needed[m.id] for m in manifests if is_past(m, now) and m.id not in gone},
     )
@@ -102,7 +104,7 @@ def prune_environment(
         progress(f"removing what was left of {left}")
         target.store.abandon(left)
     for database in chosen.databases:
-        progress(f"dropping the set-aside database {database}")
+        progress(f"dropping the database {database}")
         drop_database(target.dsn.with_database(database))
     return chosen
 
@@ -150,6 +152,15 @@ def _snapshot_of(release: Release) -> str:
 
 def _left_behind(store: SnapshotStore, now: datetime) -> tuple[str, ...]:
     return tuple(left.id for left in store.unfinished() if now - left.at > UNFINISHED_KEPT)
+
+
+def _left_by_proofs(target: Target, releases: list[Release]) -> tuple[str, ...]:
+    """Databases that snapshots were proven in, of releases that ended and could not drop them."""
+    there = set(list_databases(target.dsn))
+    ended = {restored_name(r): r for r in releases if r.outcome is not None}
+    return tuple(
+        n for n in sorted(there & set(ended)) if is_ready_copy(target.dsn.with_database(n), ended[n])
+    )
 
 
 def _set_aside(target: Target, releases: list[Release]) -> dict[str, datetime]:

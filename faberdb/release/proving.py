@@ -16,8 +16,8 @@ from faberdb.config.proving import SnapshotProof
 from faberdb.databases import drop_database, fitting_name, maintenance
 from faberdb.dsn import Dsn
 from faberdb.errors import FaberError, SnapshotUnusable
-from faberdb.ledger import Kind
 from faberdb.progress import Progress
+from faberdb.proofs import proven_snapshots, refuted_snapshots
 from faberdb.release.copying import rehearsal_server
 from faberdb.release.journal import Journal
 from faberdb.release.record import Release
@@ -85,26 +85,13 @@ def require_proven(release: Release) -> None:
 
 
 def recently_proven(target: Target, manifest: Manifest) -> str:
-    """A snapshot of the same schema that was restored and compared not long ago; "" when there is none.
-
-    A rehearsal begins with such a restore.
-    """
+    """A snapshot of the same schema that was restored and compared not long ago; "" when there is none."""
     since = datetime.now(UTC) - timedelta(hours=target.project.config.backup.proof_hours)
-    for kind in (Kind.EVIDENCE_FOUND, Kind.STEP_DONE):
-        entries = target.ledger.entries(environment=target.name, kind=kind, newest_first=True, limit=50)
-        for entry in entries:
-            told = entry.body if kind is Kind.EVIDENCE_FOUND else entry.body.get("outcome", {})
-            restored = kind is Kind.EVIDENCE_FOUND or (
-                entry.body["step"] == STEP and told.get("proof") == SnapshotProof.RESTORE.value
-            )
-            snapshot = str(told.get("snapshot") or "")
-            if (
-                snapshot
-                and restored
-                and entry.at >= since
-                and _schema_of(target, snapshot) == _schema(manifest)
-            ):
-                return snapshot
+    refuted = refuted_snapshots(target.ledger, target.name)
+    for proven in proven_snapshots(target.ledger, target.name).values():
+        fresh = proven.at >= since and proven.snapshot not in refuted
+        if fresh and _schema_of(target, proven.snapshot) == _schema(manifest):
+            return proven.snapshot
     return ""
 
 

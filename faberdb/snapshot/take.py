@@ -86,7 +86,7 @@ def take_snapshot(
             tables = list_tables(conn)
             hold_tables(conn, tables)
             before = read_sequences(other)
-            progress(f"dumping and counting {len(tables)} tables")
+            progress(f"dumping and counting {len(tables) - 1} tables")  # large objects are none
             with _meanwhile(other, lambda: see(other, tables, request, moment=frozen)) as seeing:
                 watch = _Watch(folder=folder, seeing=seeing, progress=progress)
                 _dump(conn, dsn, folder, clients, frozen, deadline, watch)
