@@ -102,24 +102,24 @@ def test_a_table_that_only_one_of_them_has_and_columns_of_one_are_told(
     fill(
         aside,
         "CREATE TABLE t (id int PRIMARY KEY, old text, extra text DEFAULT 'd')",
-        "CREATE TABLE only (x int)",
+        "CREATE TABLE lone (x int)",
     )
     fill(live, "CREATE TABLE t (id int PRIMARY KEY, old text, mine text)")
-    fill(aside, "INSERT INTO t VALUES (1, 'a', 'd'), (2, 'b', 'written')", "INSERT INTO only VALUES (7)")
+    fill(aside, "INSERT INTO t VALUES (1, 'a', 'd'), (2, 'b', 'written')", "INSERT INTO lone VALUES (7)")
     fill(live, "INSERT INTO t VALUES (1, 'a', 'm'), (2, 'b', 'm')")
     files = RescueFiles(folder=tmp_path / "out", format=Format.SQL)
     only, t = rescue(aside, live, files, leave_out=(), partial=False, progress=silent)
     assert (only.new, only.note) == (1, "the live database has no such table")
     assert (t.new, t.changed, t.gone, t.added) == (0, 0, 0, 1)
     assert t.note == "only the set-aside table has extra; only the live table has mine"
-    fill(live, "ALTER TABLE t ADD COLUMN extra text", "CREATE TABLE only (x int)")
+    fill(live, "ALTER TABLE t ADD COLUMN extra text", "CREATE TABLE lone (x int)")
     run_files(live, sorted(files.written))
     with connect(live, purpose="test") as conn:
         assert conn.execute("SELECT id, extra, mine FROM t ORDER BY id").fetchall() == [
             (1, None, "m"),
             (2, "written", "m"),
         ]
-        assert conn.execute("SELECT * FROM only").fetchall() == [(7,)]
+        assert conn.execute("SELECT * FROM lone").fetchall() == [(7,)]
 
 
 def test_what_a_restored_release_set_aside_is_rescued(
