@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from faberdb.databases import drop_database
 from faberdb.ledger import Kind
@@ -19,6 +19,8 @@ from faberdb.snapshot.manifest import Manifest
 from faberdb.snapshot.template import drop_copy
 from faberdb.swap import list_set_aside
 from faberdb.target import Target
+
+_SETTING_ASIDE: Final = ("swap", "undo in place")  # the steps of an undo that do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,6 @@ def _set_aside(target: Target, releases: list[Release]) -> dict[str, datetime]:
     One of an undo that has not ended is left alone: its rows are counted there, and a person may look.
     """
     there = set(list_set_aside(target.dsn))
-    ended = [r for r in releases if r.outcome is Outcome.ROLLED_BACK and "swap" in r.steps]
-    swaps = [(r.done("swap"), r.steps["swap"].at) for r in ended]
-    return {str(s["aside"]): at for s, at in swaps if s is not None and s["aside"] in there}
+    ended = [r for r in releases if r.outcome is Outcome.ROLLED_BACK]
+    swaps = [(r.done(step), r.steps[step].at) for r in ended for step in _SETTING_ASIDE if step in r.steps]
+    return {str(s["aside"]): at for s, at in swaps if s is not None and s.get("aside") in there}
