@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lint": ("cli.commands.lint", "Say what would hurt a running application."),
     "migrate": ("cli.commands.migrate", "Release the pending revisions into an environment."),
     "rollback": ("cli.commands.rollback", "Take a release back."),
+    "rescue": ("cli.commands.rescue", "Write out the rows that a rollback set aside."),
     "approve": ("cli.commands.approve", "Say yes to a waiting release."),
     "reject": ("cli.commands.reject", "Say no to a waiting release."),
     "status": ("cli.commands.status", "What every environment is now."),

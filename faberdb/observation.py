@@ -12,6 +12,7 @@ from faberdb.connection import Connection, connect
 from faberdb.databases import cannot_restore_beside
 from faberdb.dsn import Dsn
 from faberdb.lint.live import Live, read_live
+from faberdb.point_in_time import recoverable
 from faberdb.revision import TrackedRevision
 from faberdb.tools.protocol import MigrationTool
 
@@ -42,6 +43,7 @@ def observe(
     count: Collection[str] = (),
     touched: Collection[str] = (),
     column_order: bool = False,
+    hosting: str = "",
 ) -> Observation:
     """Read the database; writes nothing, which the server enforces.
 
@@ -51,6 +53,7 @@ def observe(
         count: relations, as scripts name them, whose rows are counted exactly.
         touched: relations, as scripts name them, whose size, traffic and dependents are wanted.
         column_order: whether the order of columns is part of the schema.
+        hosting: the environment's, as configured.
     """
     with connect(dsn, purpose="plan", read_only=True) as conn:
         return Observation(
@@ -59,7 +62,7 @@ def observe(
             row_counts=_row_counts(conn, count),
             cannot_restore_beside=cannot_restore_beside(dsn),
             live=read_live(conn, touched),
-            notes=_notes(conn),
+            notes=_notes(conn, hosting),
         )
 
 
@@ -80,7 +83,13 @@ def _row_counts(conn: Connection, names: Collection[str]) -> dict[str, int]:
     return counts
 
 
-def _notes(conn: Connection) -> tuple[str, ...]:
+def _notes(conn: Connection, hosting: str) -> tuple[str, ...]:
+    by = recoverable(conn, hosting)
+    named = (f"{by}: the moment before the first step will be written into the ledger",) if by else ()
+    return (*_long_transactions(conn), *named)
+
+
+def _long_transactions(conn: Connection) -> tuple[str, ...]:
     rows = conn.execute(
         "SELECT pid, application_name, extract(epoch FROM now() - xact_start)::int"
         " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

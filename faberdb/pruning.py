@@ -27,6 +27,7 @@ from faberdb.swap import list_set_aside
 from faberdb.target import Target
 
 UNFINISHED_KEPT: Final = timedelta(days=7)  # longer than anybody waits with going on with an upload
+_SETTING_ASIDE: Final = ("swap", "undo in place")  # the steps of an undo that do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +170,6 @@ def _set_aside(target: Target, releases: list[Release]) -> dict[str, datetime]:
     One of an undo that has not ended is left alone: its rows are counted there, and a person may look.
     """
     there = set(list_set_aside(target.dsn))
-    ended = [r for r in releases if r.outcome is Outcome.ROLLED_BACK and "swap" in r.steps]
-    swaps = [(r.done("swap"), r.steps["swap"].at) for r in ended]
-    return {str(s["aside"]): at for s, at in swaps if s is not None and s["aside"] in there}
+    ended = [r for r in releases if r.outcome is Outcome.ROLLED_BACK]
+    swaps = [(r.done(step), r.steps[step].at) for r in ended for step in _SETTING_ASIDE if step in r.steps]
+    return {str(s["aside"]): at for s, at in swaps if s is not None and s.get("aside") in there}

@@ -151,7 +151,12 @@ def release_markdown(release: Release, *, change: str = "") -> str:
         (s.step, f"{s.at.astimezone(UTC):%H:%M:%S}", _result(s.kind, s.outcome, s.error))
         for s in release.steps.values()
     ]
-    lines += [table(("step", "at (UTC)", "result"), rows), "", *_proof_of_undo(release)]
+    lines += [
+        table(("step", "at (UTC)", "result"), rows),
+        "",
+        *_moment_before(release),
+        *_proof_of_undo(release),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -161,6 +166,19 @@ _SNAPSHOT: Final = {
     "recent": "taken before the first step; it or another of late is restored beside and compared",
     "restore": "taken before the first step, restored beside and compared",
 }
+
+
+def _moment_before(release: Release) -> Iterable[str]:
+    """What an administrator needs who recovers the server to the moment before the release."""
+    moment = release.done("point in time")
+    if moment is None:
+        return []
+    return [
+        f"**The moment before:** {moment['time']}, LSN `{moment['lsn']}`, timeline {moment['timeline']}"
+        f" ({moment['by']}). To recover to it takes an administrator: `recovery_target_lsn`, or the hosting's"
+        " recovery to a point in time.",
+        "",
+    ]
 
 
 def _proof_of_undo(release: Release) -> Iterable[str]:

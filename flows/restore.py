@@ -7,11 +7,10 @@ from typing import Any
 from prefect import flow
 
 from flows.code import checked_out
-from flows.gate import permit_rollback
-from flows.rollback import undo_release
+from flows.rollback import take_back_part
 from flows.settings import FLOW
-from tasks.reporting import publish_release
 from tasks.snapshots import restore_beside
+from tasks.undoing import Part
 
 
 @flow(name="restore", **FLOW)
@@ -35,7 +34,4 @@ def restore(
     with checked_out(project, ref) as project:
         if beside:
             return restore_beside(project, environment, snapshot, beside)
-        cause = f"restore snapshot {snapshot}"
-        release_id = permit_rollback(project, environment, "", snapshot, requester, cause)
-        undo_release(project, environment, release_id, cause, requester)
-        return publish_release(project, environment, release_id)
+        return take_back_part(project, environment, Part(snapshot=snapshot), requester, "")

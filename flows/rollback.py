@@ -15,9 +15,11 @@ from tasks.naming import run_name
 from tasks.releasing import exclusive
 from tasks.reporting import publish_release, taken_back, undo_failed
 from tasks.undoing import (
+    Part,
     choose_undo,
     close_rolled_back,
     count_later_rows,
+    find_way_back,
     open_rollback,
     restore_snapshot_beside,
     settle_unfinished,
@@ -36,10 +38,12 @@ def rollback(
     requester: str = "",
     cause: str = "",
     ref: str = "",
+    to: str = "",
+    snapshot: str = "",
 ) -> dict[str, Any]:
-    """Take a release back, by hand or by the release flow itself.
+    """Take a release back, by hand or by the release flow itself; or all of them back to a revision or a snapshot.
 
-    1. Find the release, and wait for a person where one is asked for.
+    1. Find what to take back, and wait for a person where one is asked for.
     2. Hold the environment's release lock, and write the intention.
     3. Choose the way that loses the least.
     4. Abort: settle the revision whose transaction failed. Or else take a safety snapshot, and then:
@@ -55,15 +59,26 @@ def rollback(
         requester: Who asks.
         cause: Why it is taken back; kept in the ledger.
         ref: Branch, tag or commit of the git URL; empty for its default branch, or with a folder.
+        to: Revision that becomes the last applied one; instead of a release.
+        snapshot: Id of a snapshot that takes the database's place; instead of a release.
     """
     with checked_out(project, ref) as project:
-        release_id = permit_rollback(project, environment, release, "", requester, cause)
-        undo_release(project, environment, release_id, cause, requester)
-        return publish_release(project, environment, release_id)
+        ended: dict[str, Any] = {}
+        for part in find_way_back(project, environment, release, to, snapshot):
+            ended = take_back_part(project, environment, part, requester, cause)
+        return ended
+
+
+def take_back_part(project: str, environment: str, part: Part, requester: str, cause: str) -> dict[str, Any]:
+    """The runbook for one release, or for one snapshot, which a restoration takes too."""
+    cause = cause or part.cause
+    release_id = permit_rollback(project, environment, part.release, part.snapshot, requester, cause)
+    undo_release(project, environment, release_id, cause, requester)
+    return publish_release(project, environment, release_id)
 
 
 def undo_release(project: str, environment: str, release_id: str, cause: str, requester: str) -> None:
-    """Steps 2 to 5 of the runbook, which a restoration takes too."""
+    """Steps 2 to 5 of the runbook."""
     with exclusive(project, environment, release_id):
         open_rollback(project, environment, release_id, cause or "asked by hand", requester)
         way = choose_undo(project, environment, release_id)

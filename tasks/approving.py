@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from prefect import task
 from prefect.input import RunInput
 from pydantic import Field
 
+from faberdb.markdown import code
 from faberdb.plan import ApprovalLevel
 from faberdb.policy import Autonomy, asks
 from faberdb.question import approval_question
@@ -17,6 +18,7 @@ from faberdb.release import opening, permission, restoration, rollback
 from faberdb.release.approval import Decision, Verdict, Vote, approving
 from faberdb.release.record import Outcome, Release, read_release
 from faberdb.release.rehearsal import find_evidence
+from faberdb.release.undo_preview import preview_undo
 from faberdb.report import release_markdown
 from faberdb.risk import CONFIRMATION_PHRASE
 from faberdb.target import Target
@@ -126,6 +128,7 @@ def ask_for_rollback(
                 f"# Take back {record.id}?",
                 cause,
                 permission.standing_of_votes(target, votes, digest),
+                _would_do(preview_undo(target, record)) if waiting else "",
                 release_markdown(record),
             ),
             timeout_s=int(target.environment.policy.approval_timeout_s("standard")),
@@ -200,6 +203,16 @@ def _asked(target: Target, release: Release, *, waiting: bool) -> Asked:
         votes=len(approving(release.votes, release.digest)),
         destructive=release.plan.approval is ApprovalLevel.ENHANCED,
     )
+
+
+def _would_do(facts: dict[str, Any]) -> str:
+    lines = []
+    for key, value in facts.items():
+        told = [code(v, 200) for v in value] if key == "statements" else value
+        told = ", ".join(told) if isinstance(told, list) else told
+        told = "; ".join(f"{k}: {v}" for k, v in told.items()) if isinstance(told, dict) else told
+        lines.append(f"- **{key.replace('_', ' ')}:** {told or 'none'}")
+    return "\n".join(lines)
 
 
 def _text(*parts: str) -> str:

@@ -9,8 +9,16 @@ from prefect import task
 from faberdb.plan import UndoWay
 from faberdb.release import rollback, undo
 from faberdb.release import undo_in_place as in_place
+from faberdb.release.going_back import Part, way_to
 from tasks.policies import IDEMPOTENT, ONCE, READ
-from tasks.resolving import release_of
+from tasks.resolving import environment_of, release_of
+
+
+@task(**READ)
+def find_way_back(project: str, environment: str, release: str, to: str, snapshot: str) -> list[Part]:
+    """What to take back, newest first: releases, or all that came after one snapshot."""
+    with environment_of(project, environment) as target:
+        return list(way_to(target, release=release, revision=to, snapshot=snapshot))
 
 
 @task(**ONCE)

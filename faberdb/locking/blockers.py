@@ -77,7 +77,10 @@ SELECT DISTINCT {columns}, ''
 # A transaction that is younger than one wait for a lock ends in time for it, as far as anybody can know.
 _HOLDING: Final = sql.SQL("""
 SELECT DISTINCT ON (coalesce(l.pid, 0)) {columns}, w.name
-  FROM (SELECT w.name, coalesce(to_regclass(quote_ident(%(schema)s) || '.' || w.name), to_regclass(w.name)) AS oid,
+  FROM (SELECT w.name,
+               CASE WHEN cardinality(parse_ident(w.name)) > 1 THEN to_regclass(w.name)
+                    ELSE coalesce(to_regclass(quote_ident(%(schema)s) || '.' || w.name), to_regclass(w.name))
+               END AS oid,
                string_to_array(w.modes, ' ') AS modes
           FROM unnest(%(names)s::text[], %(modes)s::text[]) AS w (name, modes)) AS w
   JOIN pg_locks l ON l.relation = w.oid AND l.mode = ANY (w.modes) AND l.granted AND l.locktype = 'relation'

@@ -13,6 +13,7 @@ from faberdb.history import read_history
 from faberdb.ledger import Kind
 from faberdb.ledger.schemas import has_schema
 from faberdb.plan import Plan, StepKind
+from faberdb.point_in_time import recoverable, this_moment
 from faberdb.progress import Kept, Progress
 from faberdb.release.journal import Journal
 from faberdb.release.leftovers import APPLYING, hold_tool
@@ -185,6 +186,9 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
         )
     require_proven(release)
 
+    if "apply" not in release.steps:
+        _name_moment(target, release)
+
     def apply(progress: Progress) -> Mapping[str, Any]:
         on_disk = {r.name: r for r in target.tool.revisions()}
         with connect(target.dsn, purpose=f"{APPLYING} {release.id}") as conn:
@@ -207,6 +211,19 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
         return {"revisions": [s.revision for s in release.plan.steps]}
 
     return journal_of(target, release).ensure("apply", apply)
+
+
+def _name_moment(target: Target, release: Release) -> None:
+    """Write down the moment before the first effect, where the server could be recovered to it."""
+
+    def look(progress: Progress) -> Mapping[str, Any]:
+        with connect(target.dsn, purpose=f"{APPLYING} {release.id}") as conn:
+            return {"by": recoverable(conn, target.environment.hosting), **this_moment(conn)}
+
+    with connect(target.dsn, purpose=f"{APPLYING} {release.id}") as conn:
+        if not recoverable(conn, target.environment.hosting):
+            return
+    journal_of(target, release).ensure("point in time", look)
 
 
 @contextmanager

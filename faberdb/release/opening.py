@@ -28,7 +28,8 @@ def plan_target(target: Target, *, change: str = "", requester: str = "", skip_b
     """What would run in the environment now. Writes nothing, neither there nor in the ledger."""
     revisions = target.tool.revisions()
     ordered = target.project.config.drift.column_order
-    seen = observe(target.dsn, target.tool, column_order=ordered)
+    hosting = target.environment.hosting
+    seen = observe(target.dsn, target.tool, column_order=ordered, hosting=hosting)
     waiting = {r.name: r.script for r in pending(revisions, seen.tracked)}
     scripts = {name: parse_script(script, source=name) for name, script in waiting.items()}
     expected = comparable_fingerprint(
@@ -45,6 +46,7 @@ def plan_target(target: Target, *, change: str = "", requester: str = "", skip_b
             count=touched_relations(scripts),
             touched=named,
             column_order=ordered,
+            hosting=hosting,
         )
     config = target.project.config
     second = ask_squawk(waiting) if config.lint.squawk else SecondOpinion(opinions={})

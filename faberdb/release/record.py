@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -113,13 +113,17 @@ def newest_release(ledger: Ledger, environment: str) -> Release | None:
 
 def newest_touching(ledger: Ledger, environment: str) -> Release | None:
     """The newest release that changed the environment and was not taken back."""
+    return next(touching(ledger, environment), None)
+
+
+def touching(ledger: Ledger, environment: str) -> Iterator[Release]:
+    """The releases that changed the environment and were not taken back, newest first."""
     for entry in ledger.entries(environment=environment, kind=Kind.RELEASE_OPENED, newest_first=True):
         release = read_release(ledger, entry.release)
         if release.restores and release.outcome is Outcome.ROLLED_BACK:
-            return None  # a snapshot took the place of all that came before it
+            return  # a snapshot took the place of all that came before it
         if release.touched and release.outcome not in {Outcome.ROLLED_BACK, Outcome.ABORTED}:
-            return release
-    return None
+            yield release
 
 
 def last_fingerprint(ledger: Ledger, environment: str) -> str | None:

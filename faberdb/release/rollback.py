@@ -15,9 +15,8 @@ from faberdb.release.leftovers import UNDOING, hold_tool
 from faberdb.release.permission import require_rollback_permission
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.release.rehearsal import Evidence, find_evidence
-from faberdb.release.undo_in_place import preview_in_place, refuse_to_go_back_far
+from faberdb.release.undo_in_place import refuse_to_go_back_far
 from faberdb.revision import Standing
-from faberdb.rows import count_rows, rows_after
 from faberdb.target import Target
 
 
@@ -73,30 +72,6 @@ def find_release(target: Target, release: str) -> Release:
             next_step=f"faber-db rollback {found.environment} --release {found.id}",
         )
     return found
-
-
-def preview_undo(target: Target, release: Release) -> dict[str, Any]:
-    """What taking a release back would do and lose, from reading alone."""
-    check_can_roll_back(target, release)
-    way, why = proven_way(release.plan, find_evidence(target, release.digest))
-    facts: dict[str, Any] = {
-        "release": release.id,
-        "revisions": [s.revision for s in release.plan.steps],
-        "way": f"{way.value} ({why})" if why else way.value,
-        "loses": release.plan.undo.loses,
-    }
-    if way.in_place:
-        return facts | preview_in_place(target, release)
-    taken = (release.done("snapshot") or {}).get("snapshot")
-    if taken:
-        manifest = target.store.manifest(taken)
-        with connect(target.dsn, purpose="preview undo") as conn:
-            changes = rows_after(manifest.row_counts, count_rows(conn))
-        facts |= {
-            "snapshot": f"{taken} of {manifest.created_at:%Y-%m-%d %H:%M:%S %Z}",
-            "rows_that_differ": {c.table: f"{c.before} then, {c.now} now" for c in changes},
-        }
-    return facts
 
 
 def check_can_roll_back(target: Target, release: Release) -> None:

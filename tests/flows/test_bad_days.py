@@ -18,7 +18,7 @@ from faberdb.release.permission import ask_approval
 from faberdb.release.record import Outcome, read_release
 from faberdb.target import open_target
 from tests.flows.running import run_release, run_rollback, run_staging
-from tests.flows.shoplet import CHANGES, GOOD, Shoplet
+from tests.flows.shoplet import CHANGES, FAILS_CHECK, GOOD, Shoplet
 
 Forked = Callable[..., int]
 
@@ -179,6 +179,20 @@ def test_a_finished_release_that_only_added_is_taken_back_and_keeps_later_rows(
     assert (newest.done("safety snapshot") or {})["snapshot"]
     with connect(shoplet.dsn, purpose="test") as conn:
         assert conn.execute("DELETE FROM entry WHERE id = 5000 RETURNING amount").fetchall() == [(7,)]
+    assert shoplet.state() == before
+
+
+def test_a_failed_undo_never_hides_why_it_was_needed(
+    shoplet: Shoplet, forked: Forked, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = shoplet.state()
+    shoplet.add(FAILS_CHECK)
+    shoplet.approve()
+    assert forked(run_release, str(shoplet.root), "swap:intended:1", "fail") == 6
+    told = capfd.readouterr().err
+    assert "nobody owes more than allowed" in told
+    assert "The undo failed because: sabotaged at swap" in told
+    assert forked(run_release, str(shoplet.root)) == 5
     assert shoplet.state() == before
 
 

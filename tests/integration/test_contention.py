@@ -17,6 +17,7 @@ from faberdb.dsn import Dsn
 from faberdb.errors import Contended, EnvironmentBusy
 from faberdb.ledger import Kind
 from faberdb.locking import Watch
+from faberdb.locking.blockers import holders
 from faberdb.progress import silent
 from faberdb.release import execution
 from faberdb.release.lock import hold_environment
@@ -48,6 +49,13 @@ def session(dsn: Dsn, application: str, *statements: str) -> Iterator[Connection
         yield conn
         with suppress(Exception):
             conn.rollback()
+
+
+def test_holders_of_a_relation_are_found_by_any_of_its_names(shoplet: Shoplet, target: Target) -> None:
+    with session(target.dsn, "report", "SELECT FROM account"), connect(target.dsn, purpose="test") as conn:
+        for name in ("account", "public.account", '"public"."account"'):
+            found = holders(conn, {name: "ACCESS EXCLUSIVE"}, schema="public", older_than_s=0)
+            assert [(b.application, b.relation) for b in found] == [("report", name)]
 
 
 @contextmanager

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
+from faberdb.config.model import Hosting
 from faberdb.connection import connect
-from faberdb.errors import CompensationFailed
+from faberdb.errors import CompensationFailed, VerificationFailed
 from faberdb.ledger import Kind
 from faberdb.plan import UndoWay
+from faberdb.point_in_time import recoverable, this_moment
+from faberdb.progress import silent
+from faberdb.pruning import prune_environment
 from faberdb.release import execution, rollback, undo
 from faberdb.release.lock import hold_environment
 from faberdb.release.opening import plan_target
@@ -187,3 +193,37 @@ def test_a_release_that_had_ended_well_does_not_fall_back_unasked(shoplet: Shopl
         fail(target, release)
     assert f"rollback production --from {release.id}" in caught.value.next_step
     assert shoplet.state() == state
+
+
+def test_a_schema_that_is_not_as_rehearsed_fails_the_release(shoplet: Shoplet, target: Target) -> None:
+    shoplet.add(REMARKS)
+    assert tried(target).ok
+    release = begin(shoplet, target)
+    write(target, "CREATE INDEX somebodys ON account (balance)")
+    with pytest.raises(VerificationFailed, match="not as it came out of the rehearsal"):
+        execution.verify_revisions(target, release)
+
+
+def test_what_was_kept_is_pruned_when_its_retention_ends(shoplet: Shoplet, target: Target) -> None:
+    shoplet.add(REMARKS)
+    release = begin(shoplet, target)
+    write(target, "INSERT INTO remark VALUES (1, 5, 'a')")
+    end_in_place(target, fail(target, release))
+    kept = list_set_aside(target.dsn)
+    assert prune_environment(target, silent, dry_run=True).databases == ()
+    later = datetime.now(UTC) + timedelta(days=400)
+    assert prune_environment(target, silent, dry_run=True, now=later).databases == kept
+
+
+def test_the_moment_before_a_release_is_named_where_the_server_archives_its_wal(
+    shoplet: Shoplet, target: Target
+) -> None:
+    shoplet.add(REMARKS)
+    assert "point in time" not in begin(shoplet, target).steps, "this server archives nothing"
+    with connect(target.dsn, purpose="test") as conn:
+        assert recoverable(conn, "postgres") == ""
+        assert "Amazon RDS" in recoverable(conn, Hosting.AWS_RDS)
+        moment = this_moment(conn)
+        wal = conn.execute("SELECT pg_current_wal_insert_lsn() >= %s::pg_lsn", (moment["lsn"],)).fetchone()
+    assert wal == (True,)
+    assert moment["timeline"] == 1
