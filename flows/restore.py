@@ -6,11 +6,11 @@ from typing import Any
 
 from prefect import flow
 
+from faberdb.release.going_back import Part
 from flows.code import checked_out
 from flows.rollback import take_back_part
 from flows.settings import FLOW
 from tasks.snapshots import restore_beside
-from tasks.undoing import Part
 
 
 @flow(name="restore", **FLOW)

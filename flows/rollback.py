@@ -8,6 +8,7 @@ from prefect import flow
 
 from faberdb.errors import FaberError
 from faberdb.plan import UndoWay
+from faberdb.release.going_back import Part
 from flows.code import checked_out
 from flows.gate import permit_rollback
 from flows.settings import FLOW, subflows
@@ -15,7 +16,6 @@ from tasks.naming import run_name
 from tasks.releasing import exclusive
 from tasks.reporting import publish_release, taken_back, undo_failed
 from tasks.undoing import (
-    Part,
     choose_undo,
     close_rolled_back,
     count_later_rows,
