@@ -43,7 +43,7 @@ def test_a_release_and_who_asked_and_agreed_drift_and_health_are_told(
     assert line(target, "drift") == "none since the last release"
     assert line(target, "last release").startswith(f"{release.id}: released, ")
     assert line(target, "last release").endswith(" by Priya, approved by Morgan")
-    assert "never proven by a restore" in line(target, "snapshot")
+    assert "; proven by a restore " in line(target, "snapshot")
 
     with connect(target.dsn, purpose="test") as conn:
         conn.execute("CREATE INDEX by_hand ON account (note)")
