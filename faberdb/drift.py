@@ -54,7 +54,7 @@ class Drift:
             left = f"what {self.since or 'the last release'} left is not on record"
             return f"{self.environment}: {left}, so there is nothing to compare with"
         if not self.expected:
-            why = f": its revisions cannot be replayed. {self.why_not}" if self.why_not else ""
+            why = f": {self.why_not}" if self.why_not else ""
             return f"{self.environment}: nothing was released yet, so there is nothing to compare with{why}"
         if not self.drifted and self.replayed:
             return (

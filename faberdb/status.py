@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from faberdb.catalog import Schema, read_schema
 from faberdb.connection import Connection
@@ -15,13 +15,29 @@ from faberdb.errors import FaberError
 from faberdb.framing import EnvironmentState, environment_state
 from faberdb.given import NOTHING_GIVEN, Given
 from faberdb.health.history import HealthHistory, PastLook
-from faberdb.ledger import Ledger
+from faberdb.ledger import Kind, Ledger
 from faberdb.project import Environment, Project
 from faberdb.proofs import Proven, proven_snapshots
-from faberdb.release.record import Release, comparable_fingerprint, newest_release
+from faberdb.release.approval import Decision, vote_from_json
+from faberdb.release.permission import rollback_asked
+from faberdb.release.record import WAITING, Release, comparable_fingerprint, newest_release, read_release
 from faberdb.snapshot.manifest import Manifest
 from faberdb.target import open_project_ledger, store_of
 from faberdb.tools.protocol import MigrationTool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A question to people that is open."""
+
+    release: str
+    rollback: bool  # it is asked whether to take the release back
+    since: datetime
+
+    @property
+    def command(self) -> str:
+        """What says yes."""
+        return f"faber-db approve {self.release}{' --rollback' if self.rollback else ''} --as NAME"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +52,19 @@ class EnvironmentStatus:
     size: str  # as PostgreSQL prints it, "" where there is no database
     tables: int
     drifted: bool | None  # against what the last release left; None where nothing was released yet
-    release: Release | None
+    release: Release | None  # the last that does not wait for a person
+    waiting: tuple[Waiting, ...]  # open approvals
     snapshot: Manifest | None  # the newest
     snapshot_problem: str  # why nobody knows, "" where it is known
     proof: Proven | None  # the newest
     health: PastLook | None  # the last look at everything
     next_step: str
+
+    @property
+    def approvers(self) -> list[str]:
+        """Who said yes to the last release."""
+        votes = self.release.votes if self.release is not None else ()
+        return [v.approver for v in votes if v.decision is Decision.APPROVE]
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -61,7 +84,16 @@ class EnvironmentStatus:
             "drifted": self.drifted,
             "release": None
             if release is None
-            else {"id": release.id, "state": release.state, "by": release.requester, "at": release.opened_at},
+            else {
+                "id": release.id,
+                "state": release.state,
+                "by": release.requester,
+                "approved_by": self.approvers,
+                "at": release.opened_at,
+            },
+            "waiting": [
+                {"release": w.release, "rollback": w.rollback, "since": w.since} for w in self.waiting
+            ],
             "snapshot": None
             if self.snapshot is None
             else {"id": self.snapshot.id, "at": self.snapshot.created_at},
@@ -72,57 +104,6 @@ class EnvironmentStatus:
             else {"state": self.health.state, "at": self.health.at, "unwell": self.health.unwell},
             "next": self.next_step,
         }
-
-    def text(self) -> str:
-        """For people."""
-        where = f"{self.state.database} ({self.hosting}{', protected' if self.protected else ''})"
-        lines = [f"{self.environment:<12} {where}"]
-        lines.append(f"  address      {self.address}")
-        if not self.state.exists:
-            lines.append(f"  database     none{': ' + self.state.problem if self.state.problem else ''}")
-        else:
-            lines.append(f"  database     {self.size}, {self.tables} tables")
-            waiting = f", {len(self.state.pending)} pending: {', '.join(self.state.pending[:3])}"
-            lines.append(
-                f"  revisions    {self.state.applied} applied{waiting if self.state.pending else ', none pending'}"
-            )
-        if self.state.problem and self.state.exists:
-            lines.append(f"  problem      {self.state.problem}")
-        if self.drifted:
-            lines.append(f"  drift        not what the last release left: faber-db drift {self.environment}")
-        if self.release is not None:
-            by = f" by {self.release.requester}" if self.release.requester else ""
-            at = f"{self.release.opened_at:%Y-%m-%d %H:%M}"
-            lines.append(f"  last release {self.release.id}: {self.release.state}, {at}{by}")
-        lines.append(f"  snapshot     {self._snapshot_text()}")
-        if self.health is not None:
-            unwell = f": {'; '.join(self.health.unwell[:3])}" if self.health.unwell else ""
-            lines.append(f"  health       {self.health.state}, {ago(self.health.at)}{unwell}")
-        lines.append(f"  next         {self.next_step}")
-        return "\n".join(lines) + "\n"
-
-    def _snapshot_text(self) -> str:
-        if self.snapshot_problem:
-            return f"unknown: {self.snapshot_problem}"
-        if self.snapshot is None:
-            return "none"
-        text = f"{self.snapshot.id}, {ago(self.snapshot.created_at)}"
-        if self.proof is None:
-            return f"{text}, never proven by a restore"
-        other = "" if self.proof.snapshot == self.snapshot.id else f" ({self.proof.snapshot})"
-        return f"{text}; proven by a restore {ago(self.proof.at)}{other}"
-
-
-def ago(moment: datetime) -> str:
-    """How long ago, in the largest unit that says enough, such as "5 min ago"."""
-    seconds = (datetime.now(UTC) - moment).total_seconds()
-    for unit, size in (("days", 172_800), ("h", 7_200), ("min", 120)):
-        if seconds >= size:
-            return f"{seconds // _UNITS_S[unit]:.0f} {unit} ago"
-    return f"{max(seconds, 0):.0f} s ago"
-
-
-_UNITS_S: Final = {"days": 86_400, "h": 3_600, "min": 60}
 
 
 def read_status(
@@ -137,7 +118,7 @@ def read_status(
     """
     with open_project_ledger(project) as ledger, ThreadPoolExecutor(max_workers=8) as pool:
         looks = [pool.submit(_look, project, e, given.get(e.name, NOTHING_GIVEN)) for e in environments]
-        releases = {e.name: newest_release(ledger, e.name) for e in environments}
+        releases = {e.name: _releases(ledger, e) for e in environments}
         kept = pool.submit(_all_snapshots, project, given.get(environments[0].name, NOTHING_GIVEN))
         proofs = {e.name: next(iter(proven_snapshots(ledger, e.name).values()), None) for e in environments}
         health = {e.name: _last_look(ledger, project, e.name) for e in environments}
@@ -146,7 +127,7 @@ def read_status(
             _status(
                 e,
                 look.result(),
-                releases[e.name],
+                *releases[e.name],
                 _drifted(ledger, project, e.name, look.result()),
                 next((m for m in snapshots if m.environment == e.name), None),
                 problem,
@@ -211,6 +192,32 @@ def _all_snapshots(project: Project, given: Given) -> tuple[tuple[Manifest, ...]
         return (), error.reason
 
 
+def _releases(ledger: Ledger, environment: Environment) -> tuple[Release | None, tuple[Waiting, ...]]:
+    """The last release that does not wait for a person, and what waits for one."""
+    newest = newest_release(ledger, environment.name)
+    if newest is None or newest.asked_at is None or newest.state != WAITING:
+        undo = _undo_waiting(ledger, environment, newest)
+        return newest, (undo,) if undo else ()
+    waiting = (Waiting(release=newest.id, rollback=False, since=newest.asked_at),)
+    opened = ledger.entries(
+        environment=environment.name, kind=Kind.RELEASE_OPENED, newest_first=True, limit=2
+    )
+    return (read_release(ledger, opened[1].release) if opened[1:] else None), waiting
+
+
+def _undo_waiting(ledger: Ledger, environment: Environment, release: Release | None) -> Waiting | None:
+    """Whether people are asked to take the last release back, and nobody has refused or let it expire."""
+    if release is None or release.rollback_opened:
+        return None
+    asked = rollback_asked(ledger, release)
+    patience = timedelta(seconds=environment.policy.approval_timeout_s("standard"))
+    if asked is None or datetime.now(UTC) - asked.at > patience:
+        return None
+    votes = ledger.entries(release=asked.release, kind=Kind.VOTE_CAST, after=asked.seq)
+    refused = any(vote_from_json(e.body).decision is Decision.REJECT for e in votes)
+    return None if refused else Waiting(release=release.id, rollback=True, since=asked.at)
+
+
 def _last_look(ledger: Ledger, project: Project, environment: str) -> PastLook | None:
     looks = HealthHistory(
         conn=ledger.conn, address=ledger_dsn(project), project=project.name, environment=environment
@@ -222,6 +229,7 @@ def _status(
     environment: Environment,
     look: _Look,
     release: Release | None,
+    waiting: tuple[Waiting, ...],
     drifted: bool | None,
     snapshot: Manifest | None,
     snapshot_problem: str,
@@ -238,18 +246,19 @@ def _status(
         tables=look.tables,
         drifted=drifted,
         release=release,
+        waiting=waiting,
         snapshot=snapshot,
         snapshot_problem=snapshot_problem,
         proof=proof,
         health=health,
-        next_step=_next(environment.name, look.state, release),
+        next_step=_next(environment.name, look.state, release, waiting),
     )
 
 
-def _next(name: str, state: EnvironmentState, release: Release | None) -> str:
+def _next(name: str, state: EnvironmentState, release: Release | None, waiting: tuple[Waiting, ...]) -> str:
+    if waiting:
+        return waiting[0].command
     if release is not None and release.open:
-        if release.state == "waiting for approval":
-            return f"faber-db approve {release.id} --as NAME"
         return f"faber-db migrate {name}   (continues {release.id})"
     if state.problem:
         return f"faber-db health-check {name}"

@@ -50,7 +50,7 @@ class _Proofs:
     refuted: Mapping[str, str] = field(default_factory=dict)
 
     def told(self, id_: str) -> str:
-        from faberdb.status import ago
+        from faberdb.status_page import ago
 
         if id_ in self.refuted:
             return "UNUSABLE"
@@ -95,7 +95,7 @@ def _facts(manifest: Manifest, proofs: _Proofs) -> dict[str, Any]:
 
 def _table(manifests: tuple[Manifest, ...], proofs: _Proofs) -> str:
     from faberdb.snapshot.store.transfer import mib
-    from faberdb.status import ago
+    from faberdb.status_page import ago
 
     head = ("SNAPSHOT", "AGE", "SIZE", "ROWS", "KEPT UNTIL", "RESTORED AND COMPARED", "WHAT FOR")
     rows = [
@@ -118,7 +118,7 @@ def _table(manifests: tuple[Manifest, ...], proofs: _Proofs) -> str:
 
 
 def _unfinished_line(left: Unfinished) -> str:
-    from faberdb.status import ago
+    from faberdb.status_page import ago
 
     after = (
         f"faber-db backup ENV --resume {left.id} goes on with it"

@@ -20,6 +20,7 @@ def command(environment: str | None, project_dir: Path | None, as_json: bool) ->
     from faberdb.embedded import start_server
     from faberdb.project import load_project
     from faberdb.status import read_status
+    from faberdb.status_page import status_page
 
     project = load_project(project_dir)
     chosen = [project.environment(environment)] if environment else list(project.environments)
@@ -27,4 +28,4 @@ def command(environment: str | None, project_dir: Path | None, as_json: bool) ->
         start_server(project.home)
     statuses = read_status(project, chosen, given_to(project, chosen))
     value = {"project": project.name, "environments": [s.to_json() for s in statuses]}
-    show(value, "\n".join(s.text() for s in statuses), as_json)
+    show(value, "\n".join(status_page(s) for s in statuses), as_json)

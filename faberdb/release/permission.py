@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from faberdb.canonical import digest_of
 from faberdb.errors import ApprovalPending, NotApproved, Refused
-from faberdb.ledger import Entry, Kind
+from faberdb.ledger import Entry, Kind, Ledger
 from faberdb.plan import ApprovalLevel
 from faberdb.policy import Autonomy, asks
 from faberdb.release.approval import Decision, Verdict, Vote, check_vote, tally, vote_from_json
@@ -213,7 +213,7 @@ def ask_rollback(target: Target, release: Release, *, requester: str, cause: str
 
 def rollback_run(target: Target, release: Release) -> str:
     """The key of the run that waits for an answer on taking a release back, "" for none."""
-    asked = _rollback_asked(target, release)
+    asked = rollback_asked(target.ledger, release)
     return str(asked.body["run"]) if asked else ""
 
 
@@ -223,7 +223,7 @@ def cast_rollback_vote(target: Target, release: Release, vote: Vote, *, repeated
     Raises:
         NotApproved: the vote breaks a rule; nothing is written.
     """
-    asked = _rollback_asked(target, release)
+    asked = rollback_asked(target.ledger, release)
     if asked is None:
         raise NotApproved(f"Nobody asked to take {release.id} back.", next_step="faber-db rollback ENV")
     before = rollback_votes(target, release)
@@ -249,7 +249,7 @@ def cast_rollback_vote(target: Target, release: Release, vote: Vote, *, repeated
 
 def rollback_votes(target: Target, release: Release) -> list[Vote]:
     """The votes since people were last asked about taking a release back."""
-    asked = _rollback_asked(target, release)
+    asked = rollback_asked(target.ledger, release)
     if asked is None:
         return []
     since = target.ledger.entries(release=_rollback_key(release), kind=Kind.VOTE_CAST, after=asked.seq)
@@ -283,7 +283,7 @@ def require_rollback_permission(target: Target, release: Release) -> None:
 
 def rollback_verdict(target: Target, release: Release) -> Verdict | None:
     """What the votes on taking a release back amount to; None where nobody was asked."""
-    asked = _rollback_asked(target, release)
+    asked = rollback_asked(target.ledger, release)
     if asked is None:
         return None
     return tally(
@@ -296,8 +296,9 @@ def rollback_verdict(target: Target, release: Release) -> Verdict | None:
     )
 
 
-def _rollback_asked(target: Target, release: Release) -> Entry | None:
-    found = target.ledger.entries(
+def rollback_asked(ledger: Ledger, release: Release) -> Entry | None:
+    """When people were last asked to take a release back, or None."""
+    found = ledger.entries(
         release=_rollback_key(release), kind=Kind.APPROVAL_ASKED, newest_first=True, limit=1
     )
     return found[0] if found else None

@@ -15,6 +15,8 @@ from faberdb.ledger.schemas import kept_schema
 from faberdb.plan import Plan, plan_from_json
 from faberdb.release.approval import Vote, vote_from_json
 
+WAITING: Final = "waiting for approval"  # a release's state
+
 
 class Outcome(StrEnum):
     """How a release ended."""
@@ -80,7 +82,7 @@ class Release:
             return "rolling back"
         if self.steps:
             return "running"
-        return "waiting for approval" if self.asked_at else "opened"
+        return WAITING if self.asked_at else "opened"
 
     def done(self, step: str) -> Mapping[str, Any] | None:
         """A finished step's outcome, or None."""
