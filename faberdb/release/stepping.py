@@ -10,7 +10,7 @@ from typing import Final
 from faberdb.connection import Connection
 from faberdb.errors import PlanStale, RevisionFailed
 from faberdb.lock_modes import merged
-from faberdb.locking import PASSING, Patience, Watch, contended
+from faberdb.locking import Patience, Watch, contended
 from faberdb.plan import Plan, PlannedStatement, Step, StepKind
 from faberdb.progress import Progress
 from faberdb.revision import Revision
@@ -97,14 +97,14 @@ def _revert(target: Target, conn: Connection, plan: Plan, step: Step, progress: 
             next_step=f"faber-db drift {plan.environment}",
         )
     head = session_settings.setup(target.dsn.schema, step.budget, local=True).as_string(conn)
-    with Watch(conn, progress) as watch:
+    with Watch(conn, progress, lock_s=step.budget.lock_timeout_s) as watch:
         try:
             send_script(conn, f"BEGIN; {head};\n{reversal.script}\n; COMMIT", watch)
         except StatementFailed as failed:
             error = failed.error
             if not conn.closed:
                 conn.rollback()
-            if isinstance(error, PASSING):
+            if watch.passing(error):
                 raise contended(f"{step.revision} gave way.", error, watch.blockers) from error
             if lost(error):
                 raise explain(error, f"{step.revision} could not run; nothing of it stays.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import threading
 import time
@@ -22,6 +23,7 @@ from faberdb.progress import silent
 from faberdb.release import execution
 from faberdb.release.lock import hold_environment
 from faberdb.release.record import Release, read_release
+from faberdb.release.stepping import Stepping
 from faberdb.target import Target
 from faberdb.tools.simple_query import send_script
 from tests.flows.shoplet import Shoplet
@@ -133,6 +135,39 @@ def test_one_wait_for_a_lock_is_short_and_is_tried_again(waiting: Release, targe
     assert any("of 20 gave way" in n for n in notes(target, waiting)) or any(
         n.startswith("waits") for n in notes(target, waiting)
     )
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "SET lock_timeout = 0; ALTER TABLE account ADD COLUMN note text;",
+        "BEGIN; ALTER TABLE account ADD COLUMN note text; COMMIT;",
+        "BEGIN; SET LOCAL lock_timeout = 0; ALTER TABLE account ADD COLUMN note text; COMMIT;",
+    ],
+    ids=["own time-out", "own transaction", "both"],
+)
+def test_a_script_with_words_of_its_own_keeps_to_the_budget_and_is_tried_again(
+    script: str, shoplet: Shoplet, target: Target
+) -> None:
+    configure(shoplet, IMPATIENT)
+    shoplet.add({"0003_note": script})
+    release = ready(shoplet, target)
+    with connect(target.dsn, purpose="test") as other:
+        other.execute("BEGIN; LOCK TABLE account IN ACCESS SHARE MODE")
+        with later(2.5, other.commit):
+            # Not `apply`: with a plan's locks it would wait outside, and never come to the wait that is meant.
+            locked_out = dataclasses.replace(release.plan.steps[0], statements=())
+            with hold_environment(target.dsn, release.id), connect(target.dsn, purpose="apply") as conn:
+                told: list[str] = []
+                Stepping(
+                    target=target,
+                    conn=conn,
+                    plan=release.plan,
+                    on_disk={r.name: r for r in target.tool.revisions()},
+                    progress=told.append,
+                ).run(locked_out)
+    assert any(n.startswith("attempt 1 of") and "test" in n for n in told), told
+    assert has_note(target)
 
 
 def test_a_reader_that_never_ends_is_named_and_nothing_stays(shoplet: Shoplet, target: Target) -> None:
@@ -345,7 +380,7 @@ def test_whatever_ends_the_process_cancels_the_statement(fresh_database: Dsn) ->
 
     before = signal.signal(signal.SIGALRM, end)
     try:
-        with connect(fresh_database, purpose="ends") as conn, Watch(conn, silent) as watch:
+        with connect(fresh_database, purpose="ends") as conn, Watch(conn, silent, lock_s=1) as watch:
             signal.setitimer(signal.ITIMER_REAL, 0.5)
             with pytest.raises(Ended):
                 send_script(conn, "CREATE TABLE t (id int); SELECT pg_sleep(60)", watch)

@@ -16,7 +16,7 @@ from psycopg import pq, sql
 from faberdb.budget import Budget
 from faberdb.connection import Connection
 from faberdb.errors import HistoryRefused, UnreadableSql
-from faberdb.locking import PASSING, Watch, contended
+from faberdb.locking import Watch, contended
 from faberdb.progress import Progress
 from faberdb.revision import Revision, Standing
 from faberdb.statements import Statement, fits_one_transaction, parse_script, surely_ordinary
@@ -134,7 +134,7 @@ class Execution:
             if isinstance(failed.error, psycopg.errors.SyntaxError) and failed.done == 0:
                 return unreadable  # PostgreSQL reads the whole message before it runs any of it
             line = None  # a newer server than the grammar we have
-        if isinstance(failed.error, PASSING) and not self.conn.closed:
+        if self.watch.passing(failed.error) and not self.conn.closed:
             self.tracking.forget(self.conn, id_)
             at = f" at line {line}" if line else ""
             return contended(f"{self.revision.name} gave way{at}.", failed.error, self.watch.blockers)
@@ -156,20 +156,29 @@ class Execution:
                 raise StatementFailed(psycopg.errors.ActiveSqlTransaction("it leaves a transaction open"), 0)
         except StatementFailed as failed:
             _leave_transaction(self.conn, restore)
-            line = _failed_line(failed, "", self.revision.script, self._statements, before=0)
-            raise record_failure(
-                self.conn,
-                self.tracking,
-                id_,
-                self.revision,
-                failed.error,
-                effects="uncertain",
-                line=line,
-                done="It controls transactions itself, so what came before may have stayed.",
-            ) from None
+            raise self._failed_as_prisma(id_, failed) from None
         self.conn.execute(restore)
         self.conn.execute(self.tracking.finish(id_))
         self.progress(f"finished {self.revision.name}")
+
+    def _failed_as_prisma(self, id_: str, failed: StatementFailed) -> Exception:
+        line = _failed_line(failed, "", self.revision.script, self._statements, before=0)
+        before = self._statements[: failed.done]
+        none_stays = all(s.verb in _COMMITTING_NOTHING or not s.transaction_control for s in before)
+        if none_stays and self.watch.passing(failed.error) and not self.conn.closed:
+            self.tracking.forget(self.conn, id_)
+            at = f" at line {line}" if line else ""
+            return contended(f"{self.revision.name} gave way{at}.", failed.error, self.watch.blockers)
+        return record_failure(
+            self.conn,
+            self.tracking,
+            id_,
+            self.revision,
+            failed.error,
+            effects="uncertain",
+            line=line,
+            done="It controls transactions itself, so what came before may have stayed.",
+        )
 
     # -- a script with statements outside transactions
 
@@ -205,7 +214,7 @@ def apply_revision(
     conn: Connection, tracking: TrackingTable, revision: Revision, budget: Budget, progress: Progress
 ) -> None:
     """Run one revision and record it; see `Execution.run`."""
-    with Watch(conn, progress) as watch:
+    with Watch(conn, progress, lock_s=budget.lock_timeout_s) as watch:
         Execution(
             conn=conn,
             tracking=tracking,
@@ -216,6 +225,9 @@ def apply_revision(
             watch=watch,
         ).run()
 
+
+# What of a script's own transaction control leaves all that came before it to be rolled back.
+_COMMITTING_NOTHING = ("BEGIN", "START TRANSACTION", "SAVEPOINT", "RELEASE", "ROLLBACK TO")
 
 # BEGIN, SET, INSERT, COMMIT, BEGIN and three SETs come before an ordinary script's own statements.
 _ROW = 2

@@ -16,7 +16,7 @@ from psycopg import sql
 from faberdb.budget import Budget
 from faberdb.connection import Connection
 from faberdb.errors import HistoryRefused
-from faberdb.locking import PASSING, Watch, contended
+from faberdb.locking import Watch, contended
 from faberdb.progress import Progress
 from faberdb.revision import Revision
 from faberdb.statements import Statement, concurrent_index
@@ -54,6 +54,7 @@ class Stepwise:
             resumed: whether an earlier attempt may have done the next one too.
         """
         self.conn.execute(session_settings.setup(self.tracking.schema, self.budget, local=False))
+        self.watch.lock_s = self.budget.lock_timeout_s
         for number, statement in enumerate(self.statements):
             if number < done:
                 if statement.verb in _SESSION:
@@ -117,6 +118,7 @@ class Stepwise:
         )
 
     def _set_timeouts(self, lock_s: float, statement_s: float) -> None:
+        self.watch.lock_s = lock_s
         self.conn.execute(
             sql.SQL("SET lock_timeout = {}; SET statement_timeout = {}").format(
                 sql.Literal(f"{int(lock_s * 1000)}ms"), sql.Literal(f"{int(statement_s * 1000)}ms")
@@ -127,7 +129,7 @@ class Stepwise:
         if self.conn.closed:
             return connection_lost(self.revision, error)
         self.conn.rollback()
-        if isinstance(error, PASSING) and (statement.transactional or self._can_be_repeated(statement)):
+        if self.watch.passing(error) and (statement.transactional or self._can_be_repeated(statement)):
             return contended(
                 f"{self.revision.name} gave way at line {statement.line}.", error, self.watch.blockers
             )
