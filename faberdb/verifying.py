@@ -18,9 +18,10 @@ from faberdb.ledger import Kind
 from faberdb.progress import Progress
 from faberdb.project import Project
 from faberdb.snapshot.check import check_files
-from faberdb.snapshot.manifest import Manifest
+from faberdb.snapshot.manifest import Manifest, SnapshotKind
 from faberdb.snapshot.mark import read_mark
 from faberdb.snapshot.restore import restore_beside
+from faberdb.snapshot.template import require_copy
 from faberdb.target import Target
 
 
@@ -92,6 +93,8 @@ def _files(target: Target, manifest: Manifest, progress: Progress) -> dict[str, 
     timeout_s = target.project.config.backup.timeout_seconds
     check_files(target.store, manifest.id, progress=progress, timeout_s=timeout_s)
     whole = f"{len(manifest.files)} files of {manifest.bytes} bytes equal"
+    if manifest.kind is SnapshotKind.TEMPLATE:
+        return {"details": [whole, f"its rows are in {require_copy(manifest, target.dsn).database}"]}
     return {"details": [whole, "the archive's listing is readable"]}
 
 

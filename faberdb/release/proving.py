@@ -50,15 +50,16 @@ def prove_snapshot(target: Target, release: Release) -> dict[str, Any]:
         return {"proof": ""}
 
     def prove(progress: Progress) -> Mapping[str, Any]:
-        progress(f"checking the files of {snapshot}")
-        manifest = check_files(target.store, snapshot)
         wanted = SnapshotProof(release.plan.proof or SnapshotProof.MANIFEST)
-        facts: dict[str, Any] = {"proof": SnapshotProof.MANIFEST.value, "snapshot": snapshot}
-        if wanted is SnapshotProof.MANIFEST:
-            return facts
-        relied = recently_proven(target, manifest) if wanted is SnapshotProof.RECENT else ""
-        if relied:
-            return facts | {"proof": wanted.value, "relied_on": relied}
+        facts: dict[str, Any] = {"proof": wanted.value, "snapshot": snapshot}
+        if wanted is not SnapshotProof.RESTORE:  # a restore compares every file itself
+            progress(f"checking the files of {snapshot}")
+            manifest = check_files(target.store, snapshot, progress=progress)
+            relied = recently_proven(target, manifest) if wanted is SnapshotProof.RECENT else ""
+            if wanted is SnapshotProof.MANIFEST:
+                return facts
+            if relied:
+                return facts | {"relied_on": relied}
         return facts | {
             "proof": SnapshotProof.RESTORE.value,
             **_restored(target, release, snapshot, progress),

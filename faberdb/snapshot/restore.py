@@ -7,6 +7,7 @@ touch the live database, and any database without a mark that has something in i
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from faberdb.server_errors import explained
 from faberdb.snapshot import programs
 from faberdb.snapshot.check import check_archive
 from faberdb.snapshot.clients import choose_clients
-from faberdb.snapshot.files import DUMP
+from faberdb.snapshot.files import DUMP, SCHEMA
 from faberdb.snapshot.manifest import Manifest, SnapshotKind
 from faberdb.snapshot.mark import Mark, closed_at_birth, read_mark, set_mark
 from faberdb.snapshot.proof import Proof, prove, recorded_schema
@@ -65,24 +66,32 @@ def restore_beside(
     """
     if (dsn.database, _place(dsn)) == (live.database, _place(live)):
         raise Refused(f"A snapshot is not restored into the live database {live.database!r} itself.")
+    manifest = store.manifest(snapshot)
+    with maintenance(live, purpose="restore beside") as conn:
+        properties = read_properties(conn, live.database)
+    roles = _roles_there(manifest, properties, dsn, live)
+    kept = _kept(manifest, store, dsn, roles, progress)
+    if kept is not None:
+        return kept
     progress(f"checking the files of {snapshot}")
-    with store.opened(snapshot, progress=progress) as (manifest, folder):
+    with store.opened(snapshot, progress=progress) as (_, folder):
         if manifest.kind is SnapshotKind.TEMPLATE:
             _require_same_server(manifest, dsn, live)
         else:
             check_archive(manifest, folder / DUMP)
-        return _restore(manifest, folder, dsn, live, progress, timeout_s)
+        return _restore(manifest, folder, dsn, live, properties, roles, progress, timeout_s)
 
 
 def _restore(
-    manifest: Manifest, folder: Path, dsn: Dsn, live: Dsn, progress: Progress, timeout_s: float
+    manifest: Manifest,
+    folder: Path,
+    dsn: Dsn,
+    live: Dsn,
+    properties: DatabaseProperties,
+    roles: bool,
+    progress: Progress,
+    timeout_s: float,
 ) -> Proof:
-    with maintenance(live, purpose="restore beside") as conn:
-        properties = read_properties(conn, live.database)
-    roles = _roles_there(manifest, properties, dsn, live)
-    kept = _kept(manifest, folder, dsn, roles, progress)
-    if kept is not None:
-        return kept
     if manifest.kind is SnapshotKind.TEMPLATE:
         _copy(manifest, dsn, live, progress, timeout_s)
     else:
@@ -181,8 +190,13 @@ def half_restored(dsn: Dsn) -> bool:
         return mark is not None and not mark.done
 
 
-def _kept(manifest: Manifest, folder: Path, dsn: Dsn, roles: bool, progress: Progress) -> Proof | None:
-    """The proof of a finished restore that is there; what is there and unusable is dropped."""
+def _kept(
+    manifest: Manifest, store: SnapshotStore, dsn: Dsn, roles: bool, progress: Progress
+) -> Proof | None:
+    """The proof of a finished restore that is there; what is there and unusable is dropped.
+
+    Of the snapshot's files only the recorded schema is read: an undo that finds its copy does not fetch the rest.
+    """
     with maintenance(dsn, purpose="restore beside") as conn:
         if not exists(conn, dsn.database):
             return None
@@ -195,13 +209,23 @@ def _kept(manifest: Manifest, folder: Path, dsn: Dsn, roles: bool, progress: Pro
     elif mark == Mark(snapshot=manifest.id, done=True):
         progress(f"found {dsn.database} restored; comparing it with the manifest")
         try:
-            return prove(manifest, folder, dsn, with_roles=roles)
+            with _recorded(manifest, store) as folder:
+                return prove(manifest, folder, dsn, with_roles=roles)
         except SnapshotUnusable as error:
             progress(f"{dsn.database} was changed since; restoring again ({error.why})")
     else:
         progress(f"{dsn.database} was left half restored; restoring again")
     drop_database(dsn)
     return None
+
+
+@contextmanager
+def _recorded(manifest: Manifest, store: SnapshotStore) -> Iterator[Path]:
+    """A folder with the recorded schema alone."""
+    with tempfile.TemporaryDirectory(prefix="faber-db-schema-") as folder:
+        with Path(folder, SCHEMA).open("wb") as file:
+            file.writelines(store.read(manifest.id, SCHEMA))
+        yield Path(folder)
 
 
 def _require_empty(dsn: Dsn) -> None:

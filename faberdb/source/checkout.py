@@ -81,12 +81,13 @@ def require_fit(folder: Path, commit: str) -> None:
             f"The repository has no {FILE_NAME} at its root at commit {commit[:12]}.",
             next_step="commit and push it, or choose another ref",
         )
-    kept = load_project(folder).config.backup.directory
-    if kept and (folder / kept).resolve().is_relative_to(folder.resolve()):
-        raise ConfigInvalid(
-            f"backup.directory is {kept!r}, inside the checkout, which is removed after the run.",
-            next_step="leave backup.directory out, or give an absolute folder",
-        )
+    backup = load_project(folder).config.backup
+    for key, kept in (("directory", backup.directory), ("scratch_directory", backup.scratch_directory)):
+        if kept and (folder / kept).resolve().is_relative_to(folder.resolve()):
+            raise ConfigInvalid(
+                f"backup.{key} is {kept!r}, inside the checkout, which is removed after the run.",
+                next_step=f"leave backup.{key} out, or give an absolute folder",
+            )
 
 
 def remove_checkout(folder: Path) -> None:

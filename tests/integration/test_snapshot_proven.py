@@ -86,7 +86,7 @@ def test_a_snapshot_that_does_not_hold_ends_its_release_by_name_and_the_next_one
     shoplet.add(GOOD)
     release = shoplet.approve()
     taken = execution.snapshot_release(target, release)["snapshot"]
-    rows = target.project.snapshots_directory / taken / "dump" / "toc.dat"
+    rows = target.project.home / "snapshots" / taken / "dump" / "toc.dat"
     rows.write_bytes(rows.read_bytes()[:-1])
     with pytest.raises(SnapshotUnusable, match=f"'{taken}'.*\n.*toc.dat has .* bytes instead of"):
         execution.prove_release_snapshot(target, now(target, release))
