@@ -48,6 +48,11 @@ _ADDING: Final = frozenset(
         "RESET",
     }
 )
+LOST_BY_RESTORING: Final = (
+    "nothing is deleted; rows written after the snapshot stay in the set-aside database, are counted per table and"
+    " exported by faber-db rescue"
+)
+ENDED_BY_RESTORING: Final = "every session in the database, when the names are exchanged"
 _NOTHING_ENDED: Final = "none: it runs in one transaction, within the same lock budget"
 _IN_PLACE: Final = (
     "one transaction in the live database, which commits only if the schema is then what it was before"
@@ -149,12 +154,11 @@ def _restoring(why_not_better: str, cannot: str) -> Undo:
         )
     return Undo(
         way=UndoWay.RESTORE_AND_SWAP,
-        loses="nothing is deleted; rows written after the snapshot stay in the set-aside database, are counted"
-        " per table and exported by faber-db rescue",
+        loses=LOST_BY_RESTORING,
         why="a failure inside the first transactional step is aborted and loses nothing; after that,"
         " the proven snapshot is restored beside the live database and the names are exchanged"
         f" ({why_not_better})",
-        ends="every session in the database, when the names are exchanged",
+        ends=ENDED_BY_RESTORING,
     )
 
 
