@@ -90,8 +90,7 @@ class StepBack:
             return f"{self.revision} settles drift"
         for s in self.script:
             if s.opaque or not s.adds_only or s.verb not in _ADDING:
-                what = "runs code unseen" if s.opaque else "does more than add objects"
-                return f"{self.revision}, line {s.line}: {s.verb} {what}"
+                return f"{self.revision}, line {s.line}: {s.verb} {_more(s)}"
         return ""
 
     @property
@@ -99,6 +98,15 @@ class StepBack:
         """What its down script destroys, in words."""
         script = parse_script(self.down, source=f"the down script of {self.revision}")
         return tuple(s.destroys or f"what {s.verb} does unseen" for s in script if s.destroys or s.opaque)
+
+
+def _more(statement: Statement) -> str:
+    """What a statement does beside adding an object that its schema tells of."""
+    if statement.opaque:
+        return "runs code unseen"
+    if not statement.adds_only and statement.verb.startswith("CREATE"):
+        return "replaces what is there, or fills it from there"
+    return "does more than add objects"
 
 
 def choose_undo(steps: Sequence[StepBack], *, cannot_restore: str) -> Undo:
