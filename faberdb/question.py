@@ -12,7 +12,7 @@ from faberdb.markdown import code
 from faberdb.plan import OPAQUE, ApprovalLevel, Plan, PlannedStatement, Step
 from faberdb.release.copying import CopyKind
 from faberdb.release.rehearsal import Evidence
-from faberdb.report import undo_takes
+from faberdb.report import undo_facts
 from faberdb.risk import CONFIRMATION_PHRASE, Risk
 from faberdb.witness.page import in_brief
 
@@ -49,10 +49,7 @@ def _facts(plan: Plan, evidence: Evidence | None) -> Iterator[tuple[str, str]]:
     if evidence is not None and (seen := in_brief(evidence.witnessed, scan_rows=evidence.scan_rows)):
         yield "On the copy it", "; ".join(seen)
     yield "Snapshot", "taken and kept before the first step" if plan.snapshot else "none, by policy"
-    yield "Undo", f"{plan.undo.way.value}: {plan.undo.why}"
-    yield "The undo would lose", plan.undo.loses
-    yield "The undo would end", plan.undo.ends or "no connection"
-    yield "The undo would take", undo_takes(plan, evidence)
+    yield from undo_facts(plan, evidence)
     yield "Checked afterwards", ", ".join(plan.checks) or "health only; the project has no checks of its own"
 
 

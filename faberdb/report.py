@@ -15,6 +15,7 @@ from faberdb.release.copying import CopyKind
 from faberdb.release.record import Outcome, Release
 from faberdb.release.rehearsal import Evidence
 from faberdb.risk import CONFIRMATION_PHRASE
+from faberdb.ways_back import ENDED_BY_RESTORING, LOST_BY_RESTORING
 from faberdb.witness.page import witness_page
 
 _SHOWN = 90  # characters of a statement
@@ -45,10 +46,7 @@ def plan_markdown(plan: Plan, evidence: Evidence | None = None, *, change: str =
             ("Risk", f"**{plan.risk.value}**"),
             ("Approval", _approval(plan.approval)),
             ("Snapshot", _SNAPSHOT[plan.proof] if plan.snapshot else "none, by policy"),
-            ("Undo", f"**{plan.undo.way.value}**: {plan.undo.why}"),
-            ("Undo loses", plan.undo.loses),
-            ("Undo ends", plan.undo.ends or "no connection"),
-            ("Undo takes", undo_takes(plan, evidence)),
+            *undo_facts(plan, evidence),
             ("Checked after", ", ".join(plan.checks) or "no checks of the project's own"),
             ("Rehearsed", _rehearsed(evidence)),
         ),
@@ -67,18 +65,35 @@ def plan_markdown(plan: Plan, evidence: Evidence | None = None, *, change: str =
     return "\n".join(lines) + "\n"
 
 
-def undo_takes(plan: Plan, evidence: Evidence | None) -> str:
-    """How long the undo should take, from the rehearsal, and by which way where that is not the plan's."""
-    if plan.undo.way in {UndoWay.ABORT, UndoWay.NONE}:
-        return "nothing to take"
+def undo_facts(plan: Plan, evidence: Evidence | None) -> tuple[tuple[str, str], ...]:
+    """How the plan would be taken back: by which way and why, what that loses, ends and takes."""
+    undo = plan.undo
+    if evidence is not None and evidence.undo_refuted:
+        nothing_else = undo.fallback is UndoWay.NONE
+        return (
+            (
+                "Undo",
+                f"**{undo.fallback.value}**: {undo.way.value} did not lead back on the copy:"
+                f" {evidence.undo_refuted}",
+            ),
+            ("Undo loses", "what was done stays" if nothing_else else LOST_BY_RESTORING),
+            ("Undo ends", "no connection" if nothing_else else ENDED_BY_RESTORING),
+            ("Undo takes", _undo_takes(undo.fallback, evidence)),
+        )
+    return (
+        ("Undo", f"**{undo.way.value}**: {undo.why}"),
+        ("Undo loses", undo.loses),
+        ("Undo ends", undo.ends or "no connection"),
+        ("Undo takes", _undo_takes(undo.way, evidence)),
+    )
+
+
+def _undo_takes(way: UndoWay, evidence: Evidence | None) -> str:
+    if way in {UndoWay.ABORT, UndoWay.NONE}:
+        return "there is nothing to do" if way is UndoWay.ABORT else "there is none"
     if evidence is None or evidence.undo_s is None:
         return "not known: it was not rehearsed"
-    if evidence.undo_refuted:
-        return (
-            f"{evidence.undo_s:.1f} s on the copy, **by {plan.undo.fallback.value}**:"
-            f" {plan.undo.way.value} did not lead back there. {evidence.undo_refuted}"
-        )
-    return f"{evidence.undo_s:.1f} s on the copy, and the schema came back"
+    return f"{max(evidence.undo_s, 0.01):.2f} s on the copy, and the schema came back"
 
 
 def _undo_script(evidence: Evidence) -> list[str]:
@@ -257,6 +272,8 @@ def _short(value: object) -> str:
         return listed(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "; ".join(f"{k}: {_short(v)}" for k, v in value.items())
     text = f"{value:,}" if isinstance(value, int) else str(value)
     return text[:16] if len(text) == 64 else text
 

@@ -48,6 +48,11 @@ _ADDING: Final = frozenset(
         "RESET",
     }
 )
+LOST_BY_RESTORING: Final = (
+    "nothing is deleted; rows written after the snapshot stay in the set-aside database, are counted per table and"
+    " exported by faber-db rescue"
+)
+ENDED_BY_RESTORING: Final = "every session in the database, when the names are exchanged"
 _NOTHING_ENDED: Final = "none: it runs in one transaction, within the same lock budget"
 _IN_PLACE: Final = (
     "one transaction in the live database, which commits only if the schema is then what it was before"
@@ -85,8 +90,7 @@ class StepBack:
             return f"{self.revision} settles drift"
         for s in self.script:
             if s.opaque or not s.adds_only or s.verb not in _ADDING:
-                what = "runs code unseen" if s.opaque else "does more than add objects"
-                return f"{self.revision}, line {s.line}: {s.verb} {what}"
+                return f"{self.revision}, line {s.line}: {s.verb} {_more(s)}"
         return ""
 
     @property
@@ -94,6 +98,15 @@ class StepBack:
         """What its down script destroys, in words."""
         script = parse_script(self.down, source=f"the down script of {self.revision}")
         return tuple(s.destroys or f"what {s.verb} does unseen" for s in script if s.destroys or s.opaque)
+
+
+def _more(statement: Statement) -> str:
+    """What a statement does beside adding an object that its schema tells of."""
+    if statement.opaque:
+        return "runs code unseen"
+    if not statement.adds_only and statement.verb.startswith("CREATE"):
+        return "replaces what is there, or fills it from there"
+    return "does more than add objects"
 
 
 def choose_undo(steps: Sequence[StepBack], *, cannot_restore: str) -> Undo:
@@ -149,12 +162,11 @@ def _restoring(why_not_better: str, cannot: str) -> Undo:
         )
     return Undo(
         way=UndoWay.RESTORE_AND_SWAP,
-        loses="nothing is deleted; rows written after the snapshot stay in the set-aside database, are counted"
-        " per table and exported by faber-db rescue",
+        loses=LOST_BY_RESTORING,
         why="a failure inside the first transactional step is aborted and loses nothing; after that,"
         " the proven snapshot is restored beside the live database and the names are exchanged"
         f" ({why_not_better})",
-        ends="every session in the database, when the names are exchanged",
+        ends=ENDED_BY_RESTORING,
     )
 
 

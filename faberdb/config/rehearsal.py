@@ -28,7 +28,8 @@ class RehearsalSection(Section):
     )
     undo: bool = Field(
         default=True,
-        description="Take the plan back on the copy too, as it would be for real: restoring a second time.",
+        description="Take the plan back on the copy by restoring a second time, where that is its undo."
+        " An undo in place is always tried.",
     )
     scan_rows: PositiveInt = Field(
         default=10_000, description="Reading a table of so many rows from end to end is told to the approver."

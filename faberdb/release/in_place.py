@@ -20,7 +20,7 @@ from faberdb.budget import Budget
 from faberdb.catalog import Schema
 from faberdb.catalog.difference import describe, differences
 from faberdb.connection import Connection
-from faberdb.errors import Failed
+from faberdb.errors import Failed, Refused
 from faberdb.holdings import KEPT_AT_MOST, Holder, count_held, find_holders, keep_held
 from faberdb.locking import PASSING, Patience, contended
 from faberdb.plan import Plan, UndoWay
@@ -195,8 +195,11 @@ class InPlace:
             raise NotInPlace(
                 f"{', '.join(keyless)} holds values that came since, and has no primary key to keep them by."
             )
-        with self.aside() as aside:
-            keep_held(self.conn, aside, holding)
+        try:
+            with self.aside() as aside:
+                keep_held(self.conn, aside, holding)
+        except Refused as error:  # no privilege to create a database
+            raise NotInPlace("What came into what was added cannot be kept.", why=error.reason) from error
         self.progress(f"kept {sum(held.values())} rows of {', '.join(held)}")
         return held
 

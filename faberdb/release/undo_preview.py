@@ -15,11 +15,7 @@ from faberdb.rows import count_rows, rows_after
 from faberdb.snapshot.check import check_files
 from faberdb.snapshot.manifest import Manifest
 from faberdb.target import Target
-
-_LOSES = (
-    "nothing is deleted: what was written after the snapshot stays in the set-aside database, is counted, and is"
-    " exported by faber-db rescue"
-)
+from faberdb.ways_back import ENDED_BY_RESTORING, LOST_BY_RESTORING
 
 
 def preview_parts(target: Target, parts: Sequence[Part]) -> list[dict[str, Any]]:
@@ -54,8 +50,8 @@ def preview_undo(target: Target, release: Release, *, first: bool = True) -> dic
         "release": release.id,
         "revisions": [s.revision for s in release.plan.steps],
         "way": f"{way.value} ({why})" if why else way.value,
-        "loses": _LOSES if why else undo.loses,
-        "ends": undo.ends if not why else "every session in the database",
+        "loses": LOST_BY_RESTORING if why else undo.loses,
+        "ends": undo.ends if not why else ENDED_BY_RESTORING,
     }
     if not first:
         return facts
@@ -77,8 +73,8 @@ def preview_restoration(target: Target, snapshot: str) -> dict[str, Any]:
     return {
         "revisions": [name for name in tracked if name not in manifest.revisions],
         "way": "restore-and-swap",
-        "loses": _LOSES,
-        "ends": "every session in the database",
+        "loses": LOST_BY_RESTORING,
+        "ends": ENDED_BY_RESTORING,
     } | _rows(target, manifest)
 
 

@@ -46,6 +46,11 @@ def run_rollback(
     _run(lambda: rollback(root, "production", release=release_id, requester=requester), fault, how)
 
 
+def run_rollback_to(root: str, revision: str, snapshot: str = "") -> None:
+    """Run the rollback flow back to a revision, or to a snapshot."""
+    _run(lambda: rollback(root, "production", to=revision, snapshot=snapshot, requester="Priya"), "", "")
+
+
 def _run(flow: object, fault: str, how: str, root: str = "") -> None:
     if fault:
         LISTENERS.append(_saboteur(fault, how, root))

@@ -15,9 +15,9 @@ from faberdb.provisioning import create_environment_database
 from faberdb.release.lock import hold_environment
 from faberdb.release.opening import open_release, plan_target
 from faberdb.release.permission import ask_approval
-from faberdb.release.record import Outcome, read_release
+from faberdb.release.record import Outcome, read_release, touching
 from faberdb.target import open_target
-from tests.flows.running import run_release, run_rollback, run_staging
+from tests.flows.running import run_release, run_rollback, run_rollback_to, run_staging
 from tests.flows.shoplet import CHANGES, FAILS_CHECK, GOOD, Shoplet
 
 Forked = Callable[..., int]
@@ -180,6 +180,19 @@ def test_a_finished_release_that_only_added_is_taken_back_and_keeps_later_rows(
     with connect(shoplet.dsn, purpose="test") as conn:
         assert conn.execute("DELETE FROM entry WHERE id = 5000 RETURNING amount").fetchall() == [(7,)]
     assert shoplet.state() == before
+
+
+def test_all_releases_above_a_revision_are_taken_back_newest_first(shoplet: Shoplet, forked: Forked) -> None:
+    before = shoplet.state()
+    for name in ("0003_a", "0004_b"):
+        shoplet.add({name: f"CREATE TABLE t{name} (id int PRIMARY KEY);"})
+        shoplet.agree_to_rollback(shoplet.approve())
+        assert forked(run_release, str(shoplet.root)) == 0
+    assert forked(run_rollback_to, str(shoplet.root), "0009_nowhere") == 3
+    assert forked(run_rollback_to, str(shoplet.root), "0002_entry") == 0
+    assert shoplet.state() == before
+    with open_target(shoplet.root, "production") as target:
+        assert list(touching(target.ledger, "production")) == []
 
 
 def test_a_failed_undo_never_hides_why_it_was_needed(
