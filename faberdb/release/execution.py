@@ -150,7 +150,6 @@ def take_environment_snapshot(
         revisions=_applied(target),
         tracking_tables=target.tool.tracking_tables,
         release_id=release or None,
-        column_order=target.project.config.drift.column_order,
         checksums=target.project.config.backup.checksums,
     )
     timeout_s = target.project.config.backup.timeout_seconds

@@ -71,7 +71,6 @@ class Manifest:
     kind: SnapshotKind = SnapshotKind.DUMP
     copy: str = ""  # the database that holds a template snapshot's rows
     compression: str = "gzip"  # of the archive: "gzip" or "zstd"; "" without one
-    column_order: bool = False  # whether the fingerprint tells the order of columns
     checksums: Mapping[str, Checksum] = field(default_factory=dict)  # by table, as policy wanted them
     # The last value before and after the dump, for sequences belong to no transaction; None: none given yet.
     sequences: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)

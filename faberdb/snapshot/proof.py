@@ -63,7 +63,7 @@ def prove(
     """
     with connect(dsn, purpose="prove", statement_timeout_s=timeout_s) as conn:
         let_idle(conn, timeout_s)
-        restored = read_schema(conn, leave_out=manifest.tracking_tables, column_order=manifest.column_order)
+        restored = read_schema(conn, leave_out=manifest.tracking_tables)
         schema = _compare_schema(manifest, folder, restored, with_roles=with_roles)
         share = {name: checksum.share for name, checksum in manifest.checksums.items()}
         contents = read_contents(conn, list_tables(conn), share)

@@ -20,5 +20,4 @@ class SnapshotRequest:
     revisions: tuple[str, ...] = ()  # names that the tool's tracking table has as applied, in order
     tracking_tables: tuple[str, ...] = ()  # unqualified names that the schema's fingerprint leaves out
     release_id: str | None = None  # the release that it was taken for
-    column_order: bool = False  # the fingerprint tells it
     checksums: Checksums = Checksums.SAMPLE  # of which rows' content

@@ -44,7 +44,7 @@ def see(conn: Connection, tables: Sequence[Table], request: SnapshotRequest, *, 
     at = datetime.now(UTC)
     contents = read_contents(conn, tables, shares(tables, request.checksums), moment=moment)
     with looking(conn, moment):
-        schema = read_schema(conn, leave_out=request.tracking_tables, column_order=request.column_order)
+        schema = read_schema(conn, leave_out=request.tracking_tables)
         owners = {owner for name, owner in schema.objects.items() if name.startswith("owner of ")}
         roles = owners | {name for (name,) in conn.execute(_ROLES)}
     return Seen(
@@ -94,7 +94,6 @@ def manifest_of(
         kind=SnapshotKind.TEMPLATE if copy else SnapshotKind.DUMP,
         copy=copy,
         compression=compression,
-        column_order=request.column_order,
         checksums=seen.contents.checksums,
         sequences=seen.sequences,
     )

@@ -16,6 +16,7 @@ from faberdb.release.opening import close_release, plan_target
 from faberdb.release.proving import STEP, restored_name
 from faberdb.release.record import Outcome, Release, read_release
 from faberdb.release.rehearsal import rehearse
+from faberdb.snapshot.store import LocalStore
 from faberdb.target import Target, open_target
 from tests.flows.shoplet import GOOD, Shoplet
 from tests.integration.releasing import with_snapshot
@@ -86,7 +87,8 @@ def test_a_snapshot_that_does_not_hold_ends_its_release_by_name_and_the_next_one
     shoplet.add(GOOD)
     release = shoplet.approve()
     taken = execution.snapshot_release(target, release)["snapshot"]
-    rows = target.project.snapshots_directory / taken / "dump" / "toc.dat"
+    assert isinstance(target.store, LocalStore)
+    rows = target.store.root / taken / "dump" / "toc.dat"
     rows.write_bytes(rows.read_bytes()[:-1])
     with pytest.raises(SnapshotUnusable, match=f"'{taken}'.*\n.*toc.dat has .* bytes instead of"):
         execution.prove_release_snapshot(target, now(target, release))

@@ -57,7 +57,7 @@ def test_an_unknown_format_is_refused_before_anything_else_is_read() -> None:
 
 
 def test_a_manifest_of_the_first_format_is_still_read() -> None:
-    since = {"kind", "copy", "compression", "column_order", "checksums", "sequences"}
+    since = {"kind", "copy", "compression", "checksums", "sequences"}
     old = {k: v for k, v in json.loads(MANIFEST.to_json()).items() if k not in since}
     found = read_manifest(json.dumps(old | {"format_version": 1}), snapshot=MANIFEST.id)
     assert dataclasses.replace(found, format_version=MANIFEST.format_version) == MANIFEST
