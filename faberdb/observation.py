@@ -86,7 +86,23 @@ def _row_counts(conn: Connection, names: Collection[str]) -> dict[str, int]:
 def _notes(conn: Connection, hosting: str) -> tuple[str, ...]:
     by = recoverable(conn, hosting)
     named = (f"{by}: the moment before the first step will be written into the ledger",) if by else ()
-    return (*_long_transactions(conn), *named)
+    return (*_long_transactions(conn), *_few_locks(conn), *named)
+
+
+def _few_locks(conn: Connection) -> tuple[str, ...]:
+    """A dump holds a lock on every table: without room for them it is refused, which is not found out at night."""
+    row = conn.execute(
+        "SELECT count(*), current_setting('max_locks_per_transaction')::int"
+        " * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)"
+        " FROM pg_class WHERE relkind = 'r' AND oid >= 16384"
+    ).fetchone()
+    tables, room = row if row is not None else (0, 0)
+    if tables <= room:
+        return ()
+    return (
+        f"a snapshot locks {tables:,} tables, and the server has room for about {room:,} locks: raise"
+        " max_locks_per_transaction, or it may be refused",
+    )
 
 
 def _long_transactions(conn: Connection) -> tuple[str, ...]:

@@ -149,6 +149,9 @@ def restore(
     ]
     what = f"pg_restore into {dsn.database!r}"
     env = _environment(dsn, "restore")
+    # A commit for each object, thousands of them, need not wait for the disk: a database that is not marked as
+    # restored is made anew, and the commit that marks it takes all WAL before it to the disk.
+    env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} -c synchronous_commit=off".strip()
     ended = run_program(command, environment=env, timeout_s=timeout_s, what=what, check=strict, watch=watch)
     if ended.code != 0 and not _only_the_unknown_setting(ended.errors):
         raise CommandFailed(f"{what} failed with exit code {ended.code}.", why=ended.errors.strip()[-2000:])

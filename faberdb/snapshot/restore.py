@@ -285,13 +285,17 @@ def _analyze(dsn: Dsn, progress: Progress) -> None:
 
 
 def _finish(manifest: Manifest, dsn: Dsn, properties: DatabaseProperties, roles: bool) -> None:
-    """Settings come last: `default_transaction_read_only` would have kept the restore out."""
+    """Settings come last: `default_transaction_read_only` would have kept the restore out.
+
+    The commit takes to the disk what the restore did not wait for: WAL is ordered, and one for all databases.
+    """
     mine = dataclasses.replace(properties, connection_limit=-1)
     with (
         maintenance(dsn, purpose="restore beside") as conn,
         explained(f"The properties of the live database could not be given to {dsn.database!r}."),
         conn.transaction(),
     ):
+        conn.execute("SET LOCAL synchronous_commit = on")
         if not roles:
             now = read_properties(conn, dsn.database)
             general = tuple(s for s in properties.settings if not s.role)

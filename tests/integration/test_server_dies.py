@@ -17,7 +17,7 @@ from faberdb.connection import connect
 from faberdb.databases import database_exists, drop_database, ensure_database
 from faberdb.dsn import Dsn
 from faberdb.embedded import find_server, start_server, stop_server
-from faberdb.errors import CommandFailed, FaberError, ServerUnreachable
+from faberdb.errors import CommandFailed, FaberError, Refused, ServerUnreachable
 from faberdb.rows import count_rows
 from faberdb.snapshot.check import check_files
 from faberdb.snapshot.restore import half_restored, restore_beside
@@ -123,3 +123,30 @@ def test_a_swap_whose_server_dies_ends_well_when_it_is_run_again(
     for name, rows in (("live", 3000), ("live_aside", 3001)):
         with connect(live.with_database(name), purpose="tests") as conn:
             assert count_rows(conn)["public.orders"] == rows
+
+
+def test_a_server_without_room_for_so_many_locks_is_told_the_setting(
+    live: Dsn, store: LocalStore, own_home: Path
+) -> None:
+    with connect(live, purpose="tests") as conn:
+        for _ in range(25):
+            conn.execute("""
+                DO $$ DECLARE first int := (SELECT count(*) FROM pg_tables WHERE schemaname = 'public');
+                BEGIN FOR i IN 1..100 LOOP EXECUTE format('CREATE TABLE t%s (a int)', first + i); END LOOP; END $$
+            """)
+    restart_with(live, own_home, max_locks_per_transaction=10, max_connections=20)
+    with pytest.raises(
+        Refused, match=r"no room for locks on 2,501 tables[^$]*set max_locks_per_transaction to 128"
+    ):
+        take_snapshot(live, store, request())
+    assert not list(store.root.iterdir())
+    restart_with(live, own_home, max_locks_per_transaction=128, max_connections=20)
+    assert len(take_snapshot(live, store, request()).row_counts) == 2501
+
+
+def restart_with(dsn: Dsn, home: Path, **settings: int) -> None:
+    with connect(dsn, purpose="tests") as conn:
+        for name, value in settings.items():
+            conn.execute(f"ALTER SYSTEM SET {name} = {value}".encode())
+    stop_server(home)
+    start_server(home)

@@ -93,10 +93,10 @@ def test_an_environment_that_wants_copies_gets_them_and_prune_removes_them(shopl
     )
     with open_target(shoplet.root, "production") as target:
         assert not target.project.environment("final").policy.templates, "a protected one never"
-        taken = [take_environment_snapshot(target, f"old-{n}", note=silent) for n in (1, 2)]
+        taken = [take_environment_snapshot(target, f"{shoplet.name}-{n}", note=silent) for n in (1, 2)]
         assert [target.store.manifest(t["snapshot"]).kind for t in taken] == [SnapshotKind.TEMPLATE] * 2
         copies = [target.store.manifest(t["snapshot"]).copy for t in taken]
         assert set(copies) <= set(list_databases(target.dsn))
         pruned = prune_environment(target, silent, now=datetime.now(UTC) + timedelta(days=400))
-        assert pruned.snapshots == ("old-1",), "the newest stays"
+        assert pruned.snapshots == (f"{shoplet.name}-1",), "the newest stays"
         assert set(copies) & set(list_databases(target.dsn)) == {copies[1]}

@@ -217,3 +217,21 @@ def test_a_plan_survives_the_ledger() -> None:
     again = plan_from_json(plan_to_json(found))
     assert again == found
     assert again.digest == found.digest
+
+
+def test_the_plan_says_how_its_snapshot_is_proven() -> None:
+    script = "DROP TABLE account"
+    assert plan(script).proof == "restore"
+    assert plan(script, environment="staging").proof == "manifest"
+    weaker = {"safety": {"snapshot_proof": {"production": "recent"}}}
+    assert plan(script, config=weaker).proof == "recent"
+    assert plan(script, config=weaker).digest != plan(script).digest
+
+
+def test_a_snapshot_that_cannot_be_proven_as_policy_wants_is_refused_in_the_plan() -> None:
+    seen = observed(cannot_restore_beside="the role 'app' may not create databases")
+    wanted = {"safety": {"snapshot_proof": {"staging": "restore"}}}
+    assert not plan("DROP TABLE account", environment="staging", observed=seen).blocked
+    found = plan("DROP TABLE account", environment="staging", observed=seen, config=wanted)
+    assert [f.code for f in found.blocked] == ["no_proof"]
+    assert "may not create databases" in found.blocked[0].message
