@@ -91,8 +91,8 @@ class BackupSection(Section):
     s3: S3Section | None = Field(default=None, description="Instead of a directory.")
     scratch_directory: str = Field(
         default="",
-        description="With S3: where a snapshot is before it is sent and after it is fetched; needs the size of"
-        " the largest. Default: scratch/ in the folder of local state.",
+        description="With S3, also where a block names the bucket: where a snapshot is before it is sent and after it"
+        " is fetched; needs the size of the largest. Default: scratch/ in the folder of local state.",
     )
     retention_days: int = Field(default=30, ge=1, description="Kept at least so long.")
     backup_before_destructive_ops: bool = Field(
@@ -123,6 +123,4 @@ class BackupSection(Section):
         """What each key allows by itself and the whole does not."""
         if self.directory and self.s3 is not None:
             yield "backup has both directory and s3: keep one"
-        if self.scratch_directory and self.s3 is None:
-            yield "backup.scratch_directory has no effect without backup.s3"
         yield from (f"backup.s3.{problem}" for problem in (self.s3.problems() if self.s3 else ()))

@@ -241,6 +241,3 @@ def test_snapshots_have_one_place(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigInvalid, match="both directory and s3"):
         load_config(tmp_path / "faber-db.toml")
-    (tmp_path / "faber-db.toml").write_text("[backup]\nscratch_directory = '/srv/scratch'\n")
-    with pytest.raises(ConfigInvalid, match=r"no effect without backup\.s3"):
-        load_config(tmp_path / "faber-db.toml")
