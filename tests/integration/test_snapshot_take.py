@@ -13,6 +13,7 @@ import pytest
 
 from faberdb.catalog import read_schema
 from faberdb.connection import connect, run
+from faberdb.databases import drop_database
 from faberdb.dsn import Dsn
 from faberdb.errors import Refused, ServerUnreachable, SnapshotUnusable, Transient
 from faberdb.snapshot import programs
@@ -20,6 +21,7 @@ from faberdb.snapshot.check import check_files
 from faberdb.snapshot.clients import choose_clients
 from faberdb.snapshot.manifest import FileFacts
 from faberdb.snapshot.request import SnapshotRequest
+from faberdb.snapshot.restore import restore_beside
 from faberdb.snapshot.store import LocalStore
 from faberdb.snapshot.take import take_snapshot
 from tests.integration.test_databases import roles
@@ -129,6 +131,16 @@ def test_the_counts_are_those_of_the_dump_while_others_write(shop: Dsn, store: L
     assert row is not None
     assert 2000 < manifest.row_counts["public.orders"] < row[0]
     assert rows_dumped(store, manifest.id, "orders") == manifest.row_counts["public.orders"]
+    copy = shop.with_database(shop.database + "_restored")
+    try:
+        proof = restore_beside(store, manifest.id, copy, live=shop)
+        assert (proof.rows_equal, proof.checksums_equal) == (True, True)
+        before, after = manifest.sequences["public.orders_id_seq"]
+        assert before is not None
+        assert after is not None
+        assert before < after, "drawn from all the time, and still proven"
+    finally:
+        drop_database(copy)
 
 
 def rows_dumped(store: LocalStore, id_: str, table: str) -> int:
