@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from faberdb.connection import connect
+from faberdb.plan import UndoWay
 from faberdb.release.going_back import Part
 from faberdb.release.record import Release
 from faberdb.release.rehearsal import find_evidence
@@ -56,7 +57,9 @@ def preview_undo(target: Target, release: Release, *, first: bool = True) -> dic
     if not first:
         return facts
     if way.in_place:
-        return facts | preview_in_place(target, release)
+        facts |= preview_in_place(target, release)
+        nothing = facts.get("statements") == []
+        return facts | ({"way": UndoWay.ABORT.value, "loses": "nothing"} if nothing else {})
     taken = (release.done("snapshot") or {}).get("snapshot")
     return facts | (_rows(target, target.store.manifest(taken)) if taken else {})
 

@@ -186,8 +186,9 @@ def test_all_releases_above_a_revision_are_taken_back_newest_first(shoplet: Shop
     before = shoplet.state()
     for name in ("0003_a", "0004_b"):
         shoplet.add({name: f"CREATE TABLE t{name} (id int PRIMARY KEY);"})
-        shoplet.agree_to_rollback(shoplet.approve())
+        release = shoplet.approve()
         assert forked(run_release, str(shoplet.root)) == 0
+        shoplet.agree_to_rollback(release)
     assert forked(run_rollback_to, str(shoplet.root), "0009_nowhere") == 3
     assert forked(run_rollback_to, str(shoplet.root), "0002_entry") == 0
     assert shoplet.state() == before
