@@ -11,6 +11,7 @@ from faberdb.embedded import start_server
 from faberdb.errors import Refused
 from faberdb.progress import Progress
 from faberdb.project import Environment, Hosting, Project
+from faberdb.reach import refuse_beyond
 from faberdb.target import Target
 from faberdb.tools.prisma.scaffold import scaffold
 
@@ -63,8 +64,10 @@ def create_environment_database(target: Target, progress: Progress) -> dict[str,
 
 
 def _recognise(target: Target, progress: Progress) -> tuple[str, ...]:
-    policy = target.environment.policy
-    return tuple(
-        r.name
-        for r in find_baseline(target.dsn, target.tool, target.tool.revisions(), policy.budget, progress)
+    revisions, policy = target.tool.revisions(), target.environment.policy
+    refuse_beyond(
+        ((r.name, r.script) for r in revisions),
+        hosting=target.environment.hosting,
+        what="What the database has is not recognised by replaying revisions",
     )
+    return tuple(r.name for r in find_baseline(target.dsn, target.tool, revisions, policy.budget, progress))

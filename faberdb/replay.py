@@ -19,6 +19,7 @@ from faberdb.history import read_history
 from faberdb.ledger import Kind
 from faberdb.ledger.schemas import keep_schema, kept_schema
 from faberdb.progress import silent
+from faberdb.reach import refuse_beyond
 from faberdb.revision import Revision
 from faberdb.target import Target
 
@@ -35,7 +36,7 @@ def replayed(target: Target, live: Schema) -> Schema:
         live: its schema.
 
     Raises:
-        Refused: no revision is applied, or not as it stands on disk.
+        Refused: no revision is applied, or not as it stands on disk; or one reaches beyond its database.
         FaberError: they could not be run.
     """
     with connect(target.dsn, purpose="replay", read_only=True) as conn:
@@ -73,6 +74,11 @@ def _known(target: Target, conn: Connection, applied: Sequence[Revision]) -> Sch
     found = target.ledger.entries(release=key, kind=Kind.REVISIONS_REPLAYED, newest_first=True, limit=1)
     made = kept_schema(target.ledger, found[0].body["fingerprint"]) if found else None
     if made is None:
+        refuse_beyond(
+            ((r.name, r.script) for r in applied),
+            hosting=target.environment.hosting,
+            what="The revisions are not replayed",
+        )
         made = _replay(target, applied)
         keep_schema(target.ledger, made)
         body = {"fingerprint": made.fingerprint, "revisions": len(applied)}

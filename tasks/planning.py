@@ -12,7 +12,7 @@ from faberdb.phase_pages import linked, with_picture
 from faberdb.plan import Plan
 from faberdb.progress import silent
 from faberdb.project import load_project
-from faberdb.release.copying import CopyKind, copy_kind
+from faberdb.release.copying import CopyKind, copy_kind, require_contained
 from faberdb.release.execution import take_environment_snapshot
 from faberdb.release.opening import plan_target
 from faberdb.release.picture import evidence_picture
@@ -77,6 +77,7 @@ def rehearse_on_copy(project: str, environment: str, work_item: str, requester: 
 
     Raises:
         VerificationFailed: the plan fails on the copy; nothing real was touched.
+        Refused: it would not stay in the copy.
     """
     with environment_of(project, environment) as target:
         plan = plan_target(target, change=title_of(target.project.root, work_item), requester=requester)
@@ -85,6 +86,7 @@ def rehearse_on_copy(project: str, environment: str, work_item: str, requester: 
         known = find_evidence(target, plan.digest)
         if known is not None and known.ok:
             return known
+        require_contained(target, plan)
         id_ = ""
         if copy_kind(target) is CopyKind.DATA:
             id_ = f"{environment}-rehearsal-{plan.digest[:12]}"

@@ -25,6 +25,7 @@ from faberdb.embedded import start_server
 from faberdb.errors import Refused, VariableMissing
 from faberdb.plan import Plan
 from faberdb.progress import Progress
+from faberdb.reach import refuse_beyond
 from faberdb.server_errors import explained
 from faberdb.snapshot import programs
 from faberdb.snapshot.mark import Mark, read_mark, set_mark
@@ -33,6 +34,7 @@ from faberdb.swap import list_set_aside, swap_in
 from faberdb.target import Target
 
 _STATISTICS_FROM: Final = 180000
+_WRITES: Final = {"INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE"}
 _SCHEMA_MARK: Final = "the schema alone"
 
 
@@ -64,6 +66,30 @@ def copy_kind(target: Target) -> CopyKind:
     return CopyKind.DATA if size <= section.max_data_mib << 20 else CopyKind.SCHEMA
 
 
+def require_contained(target: Target, plan: Plan) -> None:
+    """Refuse to try a plan on a copy where it would not stay in there.
+
+    Raises:
+        Refused: a statement changes the live database's server, or what foreign tables stand for.
+    """
+    place, live = rehearsal_server(target)[1], target.dsn
+    if (place.host, place.port) == (live.host, live.port):
+        scripts = [(s.revision, "\n;\n".join([*(p.text for p in s.statements), s.down])) for s in plan.steps]
+        refuse_beyond(scripts, hosting=target.environment.hosting, what="The plan is not rehearsed")
+    written = {o: s for step in plan.steps for s in step.statements if s.verb in _WRITES for o in s.objects}
+    with connect(live, purpose="rehearse", read_only=True) as conn:
+        for name in sorted(written):
+            foreign = conn.execute(
+                "SELECT FROM pg_class WHERE oid = to_regclass(%s) AND relkind = 'f'", (name,)
+            ).fetchone()
+            if foreign is not None:
+                raise Refused(
+                    f"The plan is not rehearsed: {written[name].verb} writes to the foreign table {name}.",
+                    why="A copy has the same foreign server, so that its rows would be changed for real.",
+                    next_step="take that statement out of the revision, and run it by hand",
+                )
+
+
 @contextmanager
 def made_copy(target: Target, plan: Plan, snapshot: str, progress: Progress) -> Iterator[Copy]:
     """Make it, and drop it at the end whatever happens.
@@ -77,6 +103,7 @@ def made_copy(target: Target, plan: Plan, snapshot: str, progress: Progress) -> 
     Raises:
         SnapshotUnusable, CommandFailed, Refused: why it could not be made.
     """
+    require_contained(target, plan)
     server, place = rehearsal_server(target)
     dsn = place.with_database(fitting_name(plan.database, f"_rehearsal_{plan.digest[:8]}"))
     progress(f"making a copy of {plan.database}")

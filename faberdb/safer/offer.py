@@ -14,6 +14,7 @@ from faberdb.dsn import Dsn
 from faberdb.errors import FaberError
 from faberdb.history import pending
 from faberdb.progress import silent
+from faberdb.reach import refuse_beyond
 from faberdb.revision import Revision
 from faberdb.safer.parts import safer_parts
 from faberdb.schema_copy import schema_copies
@@ -53,7 +54,7 @@ def offers(target: Target) -> tuple[Offer, ...]:
     """The pending revisions that have a lock-safe form, each tried on two copies of the environment's schema.
 
     Raises:
-        FaberError: the environment could not be read, or the copies not be made.
+        FaberError: the environment could not be read, the copies not be made, or a revision not be kept in them.
     """
     revisions = target.tool.revisions()
     with connect(target.dsn, purpose="plan", read_only=True) as conn:
@@ -62,6 +63,11 @@ def offers(target: Target) -> tuple[Offer, ...]:
     if not proposed:
         return ()
     last = max(i for i, r in enumerate(waiting) if r.name in proposed)
+    refuse_beyond(
+        ((r.name, r.script) for r in waiting[: last + 1]),
+        hosting=target.environment.hosting,
+        what="Safer forms are not tried",
+    )
     with schema_copies(target.dsn, copies=2) as (plain, parted):
         return _proven(target, plain, parted, waiting[: last + 1], proposed)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from faberdb.catalog import read_schema
+from faberdb.config.model import Hosting
 from faberdb.connection import connect
 from faberdb.embedded import start_server, stop_server
-from faberdb.errors import VariableMissing
+from faberdb.errors import Refused, VariableMissing
 from faberdb.ledger import Kind
 from faberdb.plan import Plan
 from faberdb.progress import silent
@@ -224,3 +226,30 @@ def test_the_witness_is_not_in_the_schema(shoplet: Shoplet, target: Target) -> N
         before = read_schema(conn, leave_out=target.tool.tracking_tables)
         with Witness(conn, tracking=target.tool.tracking_tables, schema="public"):
             assert read_schema(conn, leave_out=target.tool.tracking_tables) == before
+
+
+def on_a_server_of_others(target: Target) -> Target:
+    """The same, as if the server were not the project's own."""
+    return replace(target, environment=replace(target.environment, hosting=Hosting.POSTGRES))
+
+
+def test_what_a_copy_does_not_keep_in_is_not_rehearsed_beside_the_live_database(
+    shoplet: Shoplet, target: Target
+) -> None:
+    role = f"reach_{target.dsn.database}"
+    shoplet.add({"0003_role": f"DO $$ BEGIN CREATE ROLE {role}; END $$;"})
+    with pytest.raises(Refused, match="0003_role reaches beyond its database") as caught:
+        tried(on_a_server_of_others(target))
+    assert "rehearsal.connection_string_env" in caught.value.next_step
+    with connect(target.dsn, purpose="test") as conn:
+        assert conn.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is None
+
+
+def test_rows_behind_a_foreign_table_are_not_changed_by_a_rehearsal(shoplet: Shoplet, target: Target) -> None:
+    with connect(target.dsn, purpose="test") as conn:
+        conn.execute("CREATE FOREIGN DATA WRAPPER far")
+        conn.execute("CREATE SERVER far FOREIGN DATA WRAPPER far")
+        conn.execute("CREATE FOREIGN TABLE far (id int) SERVER far")
+    shoplet.add({"0003_far": "UPDATE far SET id = 1 WHERE id = 2;"})
+    with pytest.raises(Refused, match="UPDATE writes to the foreign table far"):
+        tried(target)
