@@ -18,7 +18,7 @@ from typing import Any, Final
 from deployments.api import PrefectApi
 from deployments.automations import register_automations
 from deployments.processes import log_of, tail
-from faberdb.errors import Failed
+from faberdb.errors import Failed, Transient
 from faberdb.project import load_project
 
 NAME: Final = "faber-db"  # of every deployment: flow/faber-db
@@ -26,7 +26,7 @@ POOL: Final = "database-work"
 BLOCKS: Final = ("blocks.registry",)
 # Looking is harmless, so a project that is known is looked at from the first day.
 _HARMLESS: Final = ("health-check/faber-db", "drift/faber-db")
-_TIMEOUT_S = 120
+_TIMEOUT_S = 300
 
 
 def register_deployments(
@@ -74,7 +74,16 @@ def _run_prefect(home: Path, env: Mapping[str, str]) -> None:
     commands += [[*prefect, "block", "register", "--module", module] for module in BLOCKS]
     with log.open("w") as out:
         for command in commands:
-            done = subprocess.run(command, env=env, stdout=out, stderr=out, check=False, timeout=_TIMEOUT_S)
+            try:
+                done = subprocess.run(
+                    command, env=env, stdout=out, stderr=out, check=False, timeout=_TIMEOUT_S
+                )
+            except subprocess.TimeoutExpired:
+                raise Transient(
+                    "The deployments could not be registered in time.",
+                    why=f"{' '.join(command[3:5])} took longer than {_TIMEOUT_S} s; this machine or Prefect is busy.",
+                    next_step="run the same command again",
+                ) from None
             if done.returncode != 0:
                 raise Failed(
                     "The deployments could not be registered.", why=tail(log), next_step=f"read {log}"
