@@ -20,6 +20,7 @@ from faberdb.release.leftovers import APPLYING, hold_tool
 from faberdb.release.lock import require_lock
 from faberdb.release.opening import close_release, plan_target
 from faberdb.release.permission import require_permission
+from faberdb.release.proving import STEP as PROVE
 from faberdb.release.proving import prove_snapshot, require_proven
 from faberdb.release.record import Outcome, Release
 from faberdb.release.rehearsal import find_evidence
@@ -248,12 +249,21 @@ def stale_snapshot(target: Target, release: Release) -> str:
 
 def _require_fresh_snapshot(target: Target, release: Release) -> None:
     age = stale_snapshot(target, release)
-    if release.plan.snapshot and age:
+    if not (release.plan.snapshot and age):
+        return
+    proven = (release.done(PROVE) or {}).get("seconds", 0.0)
+    if proven > 60 * target.project.config.backup.fresh_minutes:
         raise SnapshotUnusable(
             f"The snapshot of {release.id} is {age} old; nothing was run.",
-            why="Its run stopped between the snapshot and the first step, and the database was written to since.",
-            next_step=f"faber-db migrate {release.environment}, which asks anew and takes a fresh one",
+            why=f"Restoring it to prove it took {proven / 60:.0f} minutes, and the next would take as long.",
+            next_step=f"raise backup.fresh_minutes, or set safety.snapshot_proof.{release.environment} to recent;"
+            f" then: faber-db migrate {release.environment}",
         )
+    raise SnapshotUnusable(
+        f"The snapshot of {release.id} is {age} old; nothing was run.",
+        why="Its run stopped between the snapshot and the first step, and the database was written to since.",
+        next_step=f"faber-db migrate {release.environment}, which asks anew and takes a fresh one",
+    )
 
 
 def _refuse_ended(release: Release) -> None:

@@ -110,8 +110,9 @@ def test_a_release_does_not_begin_with_an_old_snapshot(shoplet: Shoplet, target:
     before = shoplet.state()
     snapshots_age_at_once(shoplet)
     with open_target(shoplet.root, "production") as later:
-        with pytest.raises(SnapshotUnusable, match="nothing was run"):
+        with pytest.raises(SnapshotUnusable, match="nothing was run") as caught:
             apply(later, release)
+        assert "safety.snapshot_proof.production" in caught.value.next_step, "its proof alone takes too long"
         assert take_back_by_itself(later, release) is UndoWay.ABORT
     assert shoplet.state() == before
 
