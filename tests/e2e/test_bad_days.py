@@ -204,7 +204,7 @@ def test_a_release_whose_worker_is_told_to_end_is_recovered(up: Up, shoplet: Sho
     assert worker is not None
     worker.send_signal(signal.SIGTERM)
     until(lambda: not engine.is_running(), "the worker to take its run with it")
-    until_ended(shoplet, patience_s=60)
+    until_ended(shoplet, patience_s=150)
     entries = assert_landed_once(shoplet, release)
     assert entries[Kind.RECOVERY_DECIDED, ""] == 1
     assert up.api.state(run).kind == "CRASHED"
@@ -223,7 +223,7 @@ def test_a_release_that_ended_with_all_of_it_is_recovered_when_it_is_up_again(
     assert not up.state.processes
     started = up.start()
     assert started.code == 0, started.err
-    until_ended(shoplet, patience_s=60)
+    until_ended(shoplet, patience_s=150)
     entries = assert_landed_once(shoplet, release)
     assert entries[Kind.RECOVERY_DECIDED, ""] == 1
     assert up.api.state(run).kind == "CRASHED"

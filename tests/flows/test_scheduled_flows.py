@@ -248,7 +248,7 @@ def test_a_dry_run_of_prune_shows_what_would_go(shoplet: Shoplet, runs: Runs) ->
     runs.complete(real)
     assert runs.artifact(real).startswith("# Removed\n")
     (entry,) = entries(shoplet, Kind.PRUNED)
-    assert entry.body == {"snapshots": [ids[0]], "databases": []}
+    assert entry.body == {"snapshots": [ids[0]], "databases": [], "unfinished": [], "kept": {}}
     with open_target(shoplet.root, "production") as target:
         assert [m.id for m in target.store.list(shoplet.name)] == [ids[1]]
 

@@ -20,7 +20,7 @@ from faberdb.target import Target
 from faberdb.untouched import counted
 from tests.flows.shoplet import Shoplet
 
-BUDGET = Budget().text
+BUDGET = Budget().text_for(concurrent=False)
 SCRIPT = "CREATE INDEX account_owner ON account (owner);\nDELETE FROM entry;"
 
 
