@@ -127,7 +127,7 @@ def until_it_applies(shoplet: Shoplet, release: str) -> None:
     time.sleep(0.5)
 
 
-def until_ended(shoplet: Shoplet, *, patience_s: float = 60) -> None:
+def until_ended(shoplet: Shoplet, *, patience_s: float = 150) -> None:
     until(lambda: not shoplet.newest().open, "the release to end", patience_s=patience_s)
 
 

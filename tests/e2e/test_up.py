@@ -75,7 +75,7 @@ class Up:
         return None
 
 
-def until(holds: Callable[[], bool], what: str, *, patience_s: float = 60) -> None:
+def until(holds: Callable[[], bool], what: str, *, patience_s: float = 150) -> None:
     deadline = time.monotonic() + patience_s
     while not holds():
         assert time.monotonic() < deadline, f"waited {patience_s} s for {what}"

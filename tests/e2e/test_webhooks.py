@@ -93,7 +93,7 @@ def test_two_hundred_deliveries_at_once_are_two_hundred_flow_runs(
     answers = running.post_at_once([generic(any_ci()) for _ in range(200)], threads=100)
     assert {a.status_code for a in answers} == {202}
     keys = {a.json()["delivery"] for a in answers}
-    wait_for(lambda: len(runs_of(stack, deployment)) == 200, timeout_s=90)
+    wait_for(lambda: len(runs_of(stack, deployment)) == 200, timeout_s=240)
     assert {r["idempotency_key"] for r in runs_of(stack, deployment)} == keys
     told = {a.json()["run"] for a in answers} - {None}
     assert told <= {r["id"] for r in runs_of(stack, deployment)}
