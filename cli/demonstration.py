@@ -29,8 +29,8 @@ from faberdb.errors import Failed, Refused, TakenBack
 from faberdb.progress import silent
 from faberdb.project import Project, load_project
 from faberdb.provisioning import create_environment_database
+from faberdb.release.evidence import find_evidence
 from faberdb.release.record import Outcome, Release, newest_release
-from faberdb.release.rehearsal import find_evidence
 from faberdb.report import plan_markdown
 from faberdb.seeding import run_seed_script
 from faberdb.subprocesses import run_program

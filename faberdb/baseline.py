@@ -7,13 +7,12 @@ until its schema equals the existing one's.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Sequence
 
 from faberdb.budget import Budget
 from faberdb.catalog import read_schema
 from faberdb.connection import Connection, connect, flushed_together
-from faberdb.databases import drop_database, ensure_database, fitting_name
+from faberdb.databases import scratch_database
 from faberdb.dsn import Dsn
 from faberdb.errors import HistoryRefused
 from faberdb.progress import Progress
@@ -44,18 +43,17 @@ def find_baseline(
     """
     with connect(dsn, purpose="recognise") as conn:
         wanted = read_schema(conn, leave_out=tool.tracking_tables).fingerprint
-    scratch = dsn.with_database(fitting_name(dsn.database, f"_recognise_{secrets.token_hex(4)}"))
-    ensure_database(scratch)
-    try:
-        with connect(scratch, purpose="recognise") as conn, flushed_together(conn):
-            tool.ensure_tracking(conn)
-            for number, revision in enumerate(revisions, 1):
-                progress(f"comparing with {revision.name}")
-                tool.apply(conn, revision, budget, progress)
-                if read_schema(conn, leave_out=tool.tracking_tables).fingerprint == wanted:
-                    return tuple(revisions[:number])
-    finally:
-        drop_database(scratch)
+    with (
+        scratch_database(dsn, "recognise") as scratch,
+        connect(scratch, purpose="recognise") as conn,
+        flushed_together(conn),
+    ):
+        tool.ensure_tracking(conn)
+        for number, revision in enumerate(revisions, 1):
+            progress(f"comparing with {revision.name}")
+            tool.apply(conn, revision, budget, progress)
+            if read_schema(conn, leave_out=tool.tracking_tables).fingerprint == wanted:
+                return tuple(revisions[:number])
     raise HistoryRefused(
         f"The existing database {dsn.database!r} has a schema that no point of the revisions produces.",
         why="It was changed by hand, or the revisions do not belong to it; guessing would hide what differs.",

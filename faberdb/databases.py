@@ -7,6 +7,7 @@ to know what is inside a database.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -107,6 +108,25 @@ def drop_database(dsn: Dsn) -> bool:
             end_sessions(conn, dsn.database)
             run(conn, "DROP DATABASE IF EXISTS {name}", name=dsn.database)
         return found
+
+
+@contextmanager
+def scratch_database(dsn: Dsn, label: str) -> Iterator[Dsn]:
+    """An empty database of a name of its own on the Dsn's server, for as long as it is looked at.
+
+    Args:
+        dsn: its name begins the scratch one's.
+        label: what it is for, such as "replay".
+
+    Raises:
+        Refused, Transient: as `ensure_database`.
+    """
+    scratch = dsn.with_database(fitting_name(dsn.database, f"_{label}_{secrets.token_hex(4)}"))
+    ensure_database(scratch)
+    try:
+        yield scratch
+    finally:
+        drop_database(scratch)
 
 
 def end_sessions(conn: Connection, *names: str) -> int:

@@ -14,8 +14,8 @@ from faberdb.lock_modes import strongest
 from faberdb.markdown import one_line, table
 from faberdb.plan import OPAQUE, Plan, PlannedStatement, UndoWay
 from faberdb.release.copying import CopyKind
+from faberdb.release.evidence import Evidence
 from faberdb.release.record import Outcome, Release
-from faberdb.release.rehearsal import Evidence
 from faberdb.report import release_markdown
 from faberdb.timeline import timeline_image, timeline_svg
 from faberdb.witness.page import witness_page

@@ -7,7 +7,7 @@ out what only describes it (row counts, the git commit, the time). Owns no judge
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -149,10 +149,6 @@ class Plan:
     def empty(self) -> bool:
         """Whether there is nothing to run."""
         return not self.steps
-
-    def for_requester(self, requester: str) -> Plan:
-        """The same plan, asked for by someone else: the digest stays."""
-        return replace(self, requester=requester)
 
 
 _FORMAT: Final = 1

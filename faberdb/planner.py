@@ -5,7 +5,7 @@ Deciding and doing are apart: `faberdb.observation` looks, `faberdb.release` doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -60,10 +60,7 @@ def make_plan(
     """
     waiting = pending(revisions, observed.tracked)
     adopted = {r.name for r in waiting if adopting(r) == observed.fingerprint}
-    scripts = [(r, [] if r.name in adopted else parse_script(r.script, source=r.name)) for r in waiting]
-    if reversal is not None:
-        scripts.insert(0, (_as_revision(reversal), parse_script(reversal.script, source=reversal.name)))
-        _refuse_parts(reversal.name, scripts[0][1])
+    scripts = _scripts(waiting, adopted, reversal)
     statements = [s for _, script in scripts for s in script]
     judged = {
         (r.name, s.line): judge(s, policy, observed.row_counts) for r, script in scripts for s in script
@@ -103,6 +100,19 @@ def make_plan(
         notes=observed.notes + advice,
         proof=policy.proof.value if snapshot else "",
     )
+
+
+def _scripts(
+    waiting: Sequence[Revision], adopted: Collection[str], reversal: Reversal | None
+) -> list[tuple[Revision, Sequence[Statement]]]:
+    """What runs, in order; of what is only recorded, nothing."""
+    found: list[tuple[Revision, Sequence[Statement]]] = [
+        (r, () if r.name in adopted else parse_script(r.script, source=r.name)) for r in waiting
+    ]
+    if reversal is not None:
+        found.insert(0, (_as_revision(reversal), parse_script(reversal.script, source=reversal.name)))
+        _refuse_parts(reversal.name, found[0][1])
+    return found
 
 
 def takes_snapshot(policy: Policy, statements: Sequence[Statement], *, skip: bool = False) -> bool:

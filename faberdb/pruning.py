@@ -17,10 +17,11 @@ from faberdb.errors import SnapshotUnusable
 from faberdb.ledger import Kind
 from faberdb.progress import Progress
 from faberdb.proofs import proven_snapshots, refuted_snapshots
-from faberdb.release.proving import is_ready_copy, restored_name
+from faberdb.release.proving import restored_name
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.snapshot.files import check_sizes
 from faberdb.snapshot.manifest import Manifest
+from faberdb.snapshot.restore import restored_from
 from faberdb.snapshot.store import SnapshotStore
 from faberdb.snapshot.template import drop_copy
 from faberdb.swap import list_set_aside
@@ -148,7 +149,7 @@ def _is_complete(store: SnapshotStore, manifest: Manifest) -> bool:
 
 
 def _snapshot_of(release: Release) -> str:
-    return str((release.done("snapshot") or {}).get("snapshot") or release.restores)
+    return release.snapshot or release.restores
 
 
 def _left_behind(store: SnapshotStore, now: datetime) -> tuple[str, ...]:
@@ -160,7 +161,9 @@ def _left_by_proofs(target: Target, releases: list[Release]) -> tuple[str, ...]:
     there = set(list_databases(target.dsn))
     ended = {restored_name(r): r for r in releases if r.outcome is not None}
     return tuple(
-        n for n in sorted(there & set(ended)) if is_ready_copy(target.dsn.with_database(n), ended[n])
+        name
+        for name in sorted(there & set(ended))
+        if restored_from(target.dsn.with_database(name), ended[name].snapshot)
     )
 
 

@@ -11,7 +11,7 @@ from faberdb.lint.page import finding_lines
 from faberdb.markdown import code
 from faberdb.plan import OPAQUE, ApprovalLevel, Plan, PlannedStatement, Step
 from faberdb.release.copying import CopyKind
-from faberdb.release.rehearsal import Evidence
+from faberdb.release.evidence import Evidence
 from faberdb.report import undo_facts
 from faberdb.risk import CONFIRMATION_PHRASE, Risk
 from faberdb.witness.page import in_brief

@@ -22,12 +22,16 @@ _THINGS: Final = r"(?:ROLE|USER|GROUP|DATABASE|TABLESPACE|SUBSCRIPTION)"
 # Of what has no verb of its own, and of code that is not read: the words.
 _WORDS: Final = re.compile(
     rf"\b(?:CREATE|ALTER|DROP)\s+(?!USER\s+MAPPING){_THINGS}\b|\bALTER\s+SYSTEM\b|\b(?:REASSIGN|DROP)\s+OWNED\b"
-    r"|\bON\s+(?:ROLE|DATABASE|TABLESPACE|SUBSCRIPTION|PARAMETER)\b|\bPROGRAM\s+'"
-    r"|\b(?:dblink\w*|lo_export|pg_(?:reload_conf|terminate_backend|cancel_backend|promote|switch_wal|file_write"
+    r"|\bON\s+(?:ROLE|DATABASE|TABLESPACE|SUBSCRIPTION|PARAMETER)\b|\bPROGRAM\s+'",
+    re.IGNORECASE,
+)
+_CALLS: Final = re.compile(
+    r"\b(?:dblink\w*|lo_export|pg_(?:reload_conf|terminate_backend|cancel_backend|promote|switch_wal|file_write"
     r"|\w*replication\w*|logical_emit_message))\s*\(",
     re.IGNORECASE,
 )
-_READ: Final = frozenset({"COMMENT", "SEC LABEL", "GRANT", "SELECT", "COPY"})
+_SPOKEN: Final = frozenset({"COMMENT", "SEC LABEL", "GRANT", "COPY"})
+_CALLING: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"})
 _STRING: Final = re.compile(r"'(?:[^']|'')*'")
 
 
@@ -36,8 +40,11 @@ def beyond_database(statement: Statement) -> bool:
     if _VERBS.match(statement.verb):
         return True
     if statement.opaque:  # its strings may be statements
-        return _WORDS.search(statement.text) is not None
-    return statement.verb in _READ and _WORDS.search(_STRING.sub("''", statement.text)) is not None
+        return any(words.search(statement.text) for words in (_WORDS, _CALLS))
+    text = _STRING.sub("''", statement.text)
+    if statement.verb in _CALLING:
+        return _CALLS.search(text) is not None
+    return statement.verb in _SPOKEN and _WORDS.search(text) is not None
 
 
 def refuse_beyond(scripts: Iterable[tuple[str, str]], *, hosting: Hosting, what: str) -> None:

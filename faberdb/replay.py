@@ -6,14 +6,13 @@ does, and has its extensions and roles. The outcome is kept in the ledger, by th
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Final
 
 from faberdb.canonical import digest_of
 from faberdb.catalog import FORMAT, Schema
 from faberdb.connection import Connection, connect, flushed_together
-from faberdb.databases import drop_database, ensure_database, fitting_name
+from faberdb.databases import scratch_database
 from faberdb.errors import HistoryRefused, Refused
 from faberdb.history import read_history
 from faberdb.ledger import Kind
@@ -87,16 +86,15 @@ def _known(target: Target, conn: Connection, applied: Sequence[Revision]) -> Sch
 
 
 def _replay(target: Target, revisions: Sequence[Revision]) -> Schema:
-    scratch = target.dsn.with_database(fitting_name(target.dsn.database, f"_replay_{secrets.token_hex(4)}"))
-    ensure_database(scratch)
-    try:
-        with connect(scratch, purpose="replay") as conn, flushed_together(conn):
-            target.tool.ensure_tracking(conn)
-            for revision in revisions:
-                target.tool.apply(conn, revision, target.environment.policy.budget, silent)
-            return target.read(conn)
-    finally:
-        drop_database(scratch)
+    with (
+        scratch_database(target.dsn, "replay") as scratch,
+        connect(scratch, purpose="replay") as conn,
+        flushed_together(conn),
+    ):
+        target.tool.ensure_tracking(conn)
+        for revision in revisions:
+            target.tool.apply(conn, revision, target.environment.policy.budget, silent)
+        return target.read(conn)
 
 
 def _owned_as(live: Schema, made: Schema) -> Schema:

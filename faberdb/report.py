@@ -12,8 +12,8 @@ from faberdb.markdown import code, one_line, table
 from faberdb.plan import ApprovalLevel, Plan, Step, UndoWay
 from faberdb.release.approval import Decision
 from faberdb.release.copying import CopyKind
+from faberdb.release.evidence import Evidence
 from faberdb.release.record import Outcome, Release
-from faberdb.release.rehearsal import Evidence
 from faberdb.risk import CONFIRMATION_PHRASE
 from faberdb.ways_back import ENDED_BY_RESTORING, LOST_BY_RESTORING
 from faberdb.witness.page import witness_page

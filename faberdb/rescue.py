@@ -20,8 +20,10 @@ from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
 from faberdb.errors import Refused
 from faberdb.holdings import find_holders
+from faberdb.printing import PRINTING, set_locally
 from faberdb.progress import Progress
 from faberdb.rescue_files import RescueFiles, Table, parents_first
+from faberdb.rows import ORDINARY_TABLES
 from faberdb.server_errors import explained
 
 _HASH: Final = sql.Identifier("faber-db hash")
@@ -103,7 +105,7 @@ def _session(dsn: Dsn, *, writes: bool) -> Iterator[Connection]:
     ):
         access = sql.SQL("READ WRITE" if writes else "READ ONLY")
         conn.execute(sql.SQL("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, {}").format(access))
-        conn.execute(_PRINTING)
+        set_locally(conn, _PRINTING)
         yield conn
 
 
@@ -252,13 +254,8 @@ _ALONE: Final = "the live database has no such table"
 _LATER: Final = "for when its columns are there again"
 
 # Both sessions have to print a value alike.
-_PRINTING: Final = (
-    "SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL timezone = 'UTC';"
-    " SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL row_security = off;"
-    " SET LOCAL standard_conforming_strings = on; SET LOCAL quote_all_identifiers = off;"
-    " SET LOCAL search_path = pg_catalog, pg_temp"
-)
-_TABLES: Final[Any] = """
+_PRINTING: Final = {**PRINTING, "row_security": "off", "search_path": "pg_catalog, pg_temp"}
+_TABLES: Final[Any] = f"""
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), n.nspname::text, c.relname::text,
   (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
@@ -266,12 +263,9 @@ SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), n.nspname::text,
      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey::smallint[])
    WHERE i.indrelid = c.oid AND i.indisprimary),
   (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attidentity = 'a')
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-                  AND d.deptype = 'e')
+{ORDINARY_TABLES}
 ORDER BY 1
-"""
+"""  # noqa: S608 -- of constants
 _REFERENCES: Final = """
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname),
   quote_ident(m.nspname) || '.' || quote_ident(p.relname)

@@ -7,7 +7,7 @@ objects count as one table, where there are any. Refuses to know what a differen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +15,7 @@ from typing import Any, Final
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
+from faberdb.catalog.names import name_parts
 from faberdb.connection import Connection
 from faberdb.server_errors import explained
 
@@ -55,12 +56,14 @@ def count_rows(conn: Connection) -> Mapping[str, int]:
     return dict(sorted(counts.items()))
 
 
-def rows_after(before: Mapping[str, int], now: Mapping[str, int]) -> tuple[RowChange, ...]:
-    """The tables whose number of rows differs, in alphabetical order."""
+def rows_after(
+    before: Mapping[str, int], now: Mapping[str, int], *, leave_out: Collection[str] = ()
+) -> tuple[RowChange, ...]:
+    """The tables whose number of rows differs, in alphabetical order, but for those of an unqualified name."""
     changes = (
         RowChange(table=t, before=before.get(t, 0), now=now.get(t, 0)) for t in sorted({*before, *now})
     )
-    return tuple(c for c in changes if c.before != c.now)
+    return tuple(c for c in changes if c.before != c.now and name_parts(c.table)[-1] not in leave_out)
 
 
 @contextmanager
@@ -81,12 +84,13 @@ def _arm(name: str, schema: str, table: str) -> sql.Composed:
     )
 
 
-_TABLES: Final[Any] = """
-SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), n.nspname::text, c.relname::text
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ORDINARY_TABLES: Final = """FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-                  AND d.deptype = 'e')
+                  AND d.deptype = 'e')"""
+_TABLES: Final[Any] = f"""
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), n.nspname::text, c.relname::text
+{ORDINARY_TABLES}
 UNION ALL SELECT 'pg_catalog.pg_largeobject_metadata', 'pg_catalog', 'pg_largeobject_metadata'
 ORDER BY 1
 """

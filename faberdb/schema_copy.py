@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from faberdb.connection import connect
-from faberdb.databases import drop_database, ensure_database, fitting_name
+from faberdb.databases import scratch_database
 from faberdb.dsn import Dsn
 from faberdb.snapshot.programs import dump_schema, restore
 
@@ -37,9 +36,7 @@ def schema_copies(dsn: Dsn, *, copies: int = 1) -> Iterator[tuple[Dsn, ...]]:
 
 
 def _copy(dsn: Dsn, archive: Path, has_public: bool, made: ExitStack) -> Dsn:
-    copy = dsn.with_database(fitting_name(dsn.database, f"_proof_{secrets.token_hex(4)}"))
-    ensure_database(copy)
-    made.callback(drop_database, copy)
+    copy = made.enter_context(scratch_database(dsn, "proof"))
     with connect(copy, purpose="prove") as conn:
         version = conn.info.server_version
         if not has_public:

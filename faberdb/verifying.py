@@ -11,16 +11,14 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
-from faberdb.databases import drop_database, fitting_name, maintenance
-from faberdb.dsn import Dsn
+from faberdb.databases import fitting_name
 from faberdb.errors import FaberError, Refused, SnapshotUnusable
 from faberdb.ledger import Kind
 from faberdb.progress import Progress
 from faberdb.project import Project
 from faberdb.snapshot.check import check_files
 from faberdb.snapshot.manifest import Manifest, SnapshotKind
-from faberdb.snapshot.mark import read_mark
-from faberdb.snapshot.restore import restore_beside
+from faberdb.snapshot.restore import drop_restored, restore_beside
 from faberdb.snapshot.template import require_copy
 from faberdb.target import Target
 
@@ -109,19 +107,7 @@ def _restored(target: Target, manifest: Manifest, progress: Progress) -> dict[st
         )
     except BaseException:
         with suppress(FaberError):  # what went wrong before is the one to tell
-            _drop(copy, manifest)
+            drop_restored(copy, manifest.id)
         raise
-    _drop(copy, manifest)
-    return {
-        "fingerprint_equal": proof.fingerprint_equal,
-        "rows_equal": proof.rows_equal,
-        "details": list(proof.details),
-    }
-
-
-def _drop(copy: Dsn, manifest: Manifest) -> None:
-    """Where it is there and the restore made it."""
-    with maintenance(copy, purpose="verify") as conn:
-        mark = read_mark(conn, copy.database)
-    if mark is not None and mark.snapshot == manifest.id:
-        drop_database(copy)
+    drop_restored(copy, manifest.id)
+    return proof.to_json()

@@ -16,8 +16,8 @@ from faberdb.policy import Autonomy, asks
 from faberdb.question import approval_question
 from faberdb.release import opening, permission, restoration, rollback
 from faberdb.release.approval import Decision, Verdict, Vote, approving
+from faberdb.release.evidence import find_evidence
 from faberdb.release.record import Outcome, Release, read_release
-from faberdb.release.rehearsal import find_evidence
 from faberdb.release.undo_preview import preview_undo
 from faberdb.report import release_markdown
 from faberdb.risk import CONFIRMATION_PHRASE

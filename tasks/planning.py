@@ -12,11 +12,10 @@ from faberdb.phase_pages import linked, with_picture
 from faberdb.plan import Plan
 from faberdb.progress import silent
 from faberdb.project import load_project
-from faberdb.release.copying import CopyKind, copy_kind, require_contained
-from faberdb.release.execution import take_environment_snapshot
+from faberdb.release.evidence import Evidence, find_evidence
 from faberdb.release.opening import plan_target
 from faberdb.release.picture import evidence_picture
-from faberdb.release.rehearsal import Evidence, find_evidence, rehearse
+from faberdb.release.rehearsal import rehearse
 from faberdb.report import plan_markdown
 from faberdb.testing import run_application_tests
 from faberdb.workitem import title_of
@@ -83,15 +82,7 @@ def rehearse_on_copy(project: str, environment: str, work_item: str, requester: 
         plan = plan_target(target, change=title_of(target.project.root, work_item), requester=requester)
         if plan.empty:
             return None
-        known = find_evidence(target, plan.digest)
-        if known is not None and known.ok:
-            return known
-        require_contained(target, plan)
-        id_ = ""
-        if copy_kind(target) is CopyKind.DATA:
-            id_ = f"{environment}-rehearsal-{plan.digest[:12]}"
-            take_environment_snapshot(target, id_, note=silent, label="rehearsal", reason="rehearsal")
-        evidence = rehearse(target, plan, id_, silent)
+        evidence = rehearse(target, plan, silent)
         if not evidence.ok:
             raise VerificationFailed(
                 f"The plan for {environment} fails on a copy of it; nothing real was touched.",

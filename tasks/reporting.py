@@ -23,9 +23,9 @@ from faberdb.phase_pages import (
 from faberdb.phases import begin_phase, end_phase
 from faberdb.project import load_project
 from faberdb.release import undo
+from faberdb.release.evidence import Evidence
 from faberdb.release.picture import evidence_picture
 from faberdb.release.record import Release, read_release
-from faberdb.release.rehearsal import Evidence
 from faberdb.target import open_project_ledger
 from tasks.announcing import announce_failure
 from tasks.artifact_keys import artifact_key

@@ -52,8 +52,8 @@ class OlderServer:
 
 @pytest.fixture(scope="session")
 def older() -> Iterator[OlderServer]:
-    """The newest that is installed and older than ours; reachable over the network, with TLS."""
-    found = [p for v in (17, 16, 15, 14, 13) if (p := Path(f"/usr/lib/postgresql/{v}/bin")).is_dir()]
+    """One that is installed, if possible from before 17's new settings; reachable over the network, with TLS."""
+    found = [p for v in (16, 15, 14, 13, 17) if (p := Path(f"/usr/lib/postgresql/{v}/bin")).is_dir()]
     if not found or shutil.which("runuser") is None or shutil.which("openssl") is None:
         pytest.skip("no older PostgreSQL is installed here")
     folder = Path("/tmp") / f"faber-db-older-{uuid.uuid4().hex[:8]}"
@@ -74,6 +74,12 @@ def older() -> Iterator[OlderServer]:
     yield server
     server.stop("data")
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def older_server(older: OlderServer) -> Dsn:
+    """Its superuser's Dsn."""
+    return older.dsn
 
 
 def free_port() -> int:

@@ -101,8 +101,8 @@ def show_plan(
     from cli.opening import open_environment
     from cli.output import show_markdown
     from faberdb.plan import plan_to_json
+    from faberdb.release.evidence import find_evidence
     from faberdb.release.opening import plan_target, refuse_blocked
-    from faberdb.release.rehearsal import find_evidence
     from faberdb.report import plan_markdown
     from faberdb.untouched import counted
     from faberdb.workitem import title_of

@@ -29,8 +29,9 @@ def command(environment: str | None, project_dir: Path | None, as_json: bool) ->
 
     project, store = open_store(project_dir)
     chosen = project.environment(environment).name if environment else None
-    manifests = store.list(project.name, chosen)
-    whole = {m.id for m in store.list(project.name)} if chosen else {m.id for m in manifests}
+    every = store.list(project.name)
+    manifests = tuple(m for m in every if chosen in {None, m.environment})
+    whole = {m.id for m in every}
     left = [u for u in store.unfinished() if u.id not in whole]
     proofs = _proofs(project)
     value = {

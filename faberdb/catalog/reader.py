@@ -10,7 +10,7 @@ compare within one. A large schema is read by two sessions at once, which see th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, cast
@@ -28,22 +28,14 @@ from faberdb.catalog.routines import ROUTINES_QUERY
 from faberdb.catalog.schema import Schema
 from faberdb.connection import Connection, connect_beside
 from faberdb.errors import Refused
+from faberdb.printing import PRINTING, set_locally
 
 _OLDEST: Final = 130000
 
-# Everything that changes how the server prints a definition. The last three only save time.
+# How the server prints a definition. The last three only save time.
 _PRINTING: Final = {
+    **PRINTING,
     "search_path": "pg_catalog, pg_temp",
-    "client_encoding": "UTF8",
-    "quote_all_identifiers": "off",
-    "standard_conforming_strings": "on",
-    "extra_float_digits": "1",
-    "datestyle": "ISO, YMD",
-    "intervalstyle": "postgres",
-    "timezone": "UTC",
-    "bytea_output": "hex",
-    "lc_monetary": "C",
-    "xmlbinary": "base64",
     "jit": "off",
     "work_mem": "64MB",
     "max_parallel_workers_per_gather": "0",
@@ -150,7 +142,7 @@ def _steady(conn: Connection) -> Iterator[None]:
     with conn.transaction(force_rollback=True):
         if outermost:
             conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        _set_locally(conn, _PRINTING)
+        set_locally(conn, _PRINTING)
         yield
 
 
@@ -178,19 +170,10 @@ def _steady_beside(conn: Connection, other: Connection) -> Iterator[None]:
     with other.transaction(force_rollback=True):
         other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         other.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
-        _set_locally(
-            other, _PRINTING | {"statement_timeout": statement_timeout, "lock_timeout": lock_timeout}
-        )
+        set_locally(other, _PRINTING | {"statement_timeout": statement_timeout, "lock_timeout": lock_timeout})
         yield
 
 
 def _is_large(conn: Connection) -> bool:
     row = conn.execute("SELECT pg_relation_size('pg_catalog.pg_class')").fetchone()
     return row is not None and row[0] > _LARGE
-
-
-def _set_locally(conn: Connection, settings: Mapping[str, str]) -> None:
-    conn.execute(
-        "SELECT set_config(s.name, s.value, true) FROM unnest(%s::text[], %s::text[]) AS s (name, value)",
-        (list(settings), list(settings.values())),
-    )

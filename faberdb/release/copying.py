@@ -103,7 +103,6 @@ def made_copy(target: Target, plan: Plan, snapshot: str, progress: Progress) -> 
     Raises:
         SnapshotUnusable, CommandFailed, Refused: why it could not be made.
     """
-    require_contained(target, plan)
     server, place = rehearsal_server(target)
     dsn = place.with_database(fitting_name(plan.database, f"_rehearsal_{plan.digest[:8]}"))
     progress(f"making a copy of {plan.database}")

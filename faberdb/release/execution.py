@@ -15,6 +15,7 @@ from faberdb.ledger.schemas import has_schema
 from faberdb.plan import Plan, StepKind
 from faberdb.point_in_time import recoverable, this_moment
 from faberdb.progress import Kept, Progress
+from faberdb.release.evidence import find_evidence
 from faberdb.release.journal import Journal
 from faberdb.release.leftovers import APPLYING, hold_tool
 from faberdb.release.lock import require_lock
@@ -23,7 +24,6 @@ from faberdb.release.permission import require_permission
 from faberdb.release.proving import STEP as PROVE
 from faberdb.release.proving import prove_snapshot, require_proven
 from faberdb.release.record import Outcome, Release
-from faberdb.release.rehearsal import find_evidence
 from faberdb.release.stepping import Stepping
 from faberdb.revision import Standing
 from faberdb.snapshot.request import SnapshotRequest
@@ -180,7 +180,7 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
     if target.environment.policy.insists:
         require_permission(target, release)  # law 2, however the call came here
     require_lock(target.dsn, release.id)
-    if release.plan.snapshot and not (release.done("snapshot") or {}).get("snapshot"):
+    if release.plan.snapshot and not release.snapshot:
         raise SnapshotUnusable(
             f"Release {release.id} has no snapshot, and its undo needs one; nothing was run.",
             next_step=f"faber-db migrate {release.environment}",
@@ -217,14 +217,12 @@ def apply_release(target: Target, release: Release) -> dict[str, Any]:
 def _name_moment(target: Target, release: Release) -> None:
     """Write down the moment before the first effect, where the server could be recovered to it."""
 
-    def look(progress: Progress) -> Mapping[str, Any]:
-        with connect(target.dsn, purpose=f"{APPLYING} {release.id}") as conn:
-            return {"by": recoverable(conn, target.environment.hosting), **this_moment(conn)}
-
     with connect(target.dsn, purpose=f"{APPLYING} {release.id}") as conn:
-        if not recoverable(conn, target.environment.hosting):
-            return
-    journal_of(target, release).ensure("point in time", look)
+        by = recoverable(conn, target.environment.hosting)
+        if by:
+            journal_of(target, release).ensure(
+                "point in time", lambda progress: {"by": by, **this_moment(conn)}
+            )
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from faberdb.connection import connect
 from faberdb.errors import Refused
+from faberdb.release.evidence import find_evidence
 from faberdb.release.record import Release, newest_touching, touching
-from faberdb.release.rehearsal import find_evidence
 from faberdb.release.rollback import proven_way
 from faberdb.revision import Standing
 from faberdb.snapshot.manifest import Manifest

@@ -176,8 +176,9 @@ def supersede(target: Target, older: Release, by: str) -> None:
 
 def close_release(target: Target, release: Release, outcome: Outcome, **facts: object) -> None:
     """Write the end of a release. One that ended stays so, except that a release can be taken back."""
-    now = read_release(target.ledger, release.id).outcome
-    drop_ready_copy(target, read_release(target.ledger, release.id))
+    record = read_release(target.ledger, release.id)
+    drop_ready_copy(target, record)
+    now = record.outcome
     if now is None or (outcome is Outcome.ROLLED_BACK and now in {Outcome.RELEASED, Outcome.FAILED}):
         target.ledger.append(
             Kind.RELEASE_CLOSED,

@@ -10,8 +10,8 @@ from faberdb.diagram import Picture, change_svg, compared, svg_image
 from faberdb.errors import DatabaseMissing, Refused
 from faberdb.ledger import Kind, Ledger
 from faberdb.ledger.schemas import kept_schema
+from faberdb.release.evidence import Evidence
 from faberdb.release.record import left_by
-from faberdb.release.rehearsal import Evidence
 from faberdb.target import Target
 
 

@@ -13,8 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from faberdb.config.proving import SnapshotProof
-from faberdb.databases import drop_database, fitting_name, maintenance
-from faberdb.dsn import Dsn
+from faberdb.databases import fitting_name
 from faberdb.errors import FaberError, SnapshotUnusable
 from faberdb.progress import Progress
 from faberdb.proofs import proven_snapshots, refuted_snapshots
@@ -23,8 +22,7 @@ from faberdb.release.journal import Journal
 from faberdb.release.record import Release
 from faberdb.snapshot.check import check_files
 from faberdb.snapshot.manifest import Manifest
-from faberdb.snapshot.mark import Mark, read_mark
-from faberdb.snapshot.restore import restore_beside
+from faberdb.snapshot.restore import drop_restored, restore_beside
 from faberdb.target import Target
 
 STEP = "prove snapshot"
@@ -45,7 +43,7 @@ def prove_snapshot(target: Target, release: Release) -> dict[str, Any]:
         SnapshotUnusable: it is not what its manifest says, by name. Nothing was run.
         Refused, CommandFailed, Transient: it could not be restored. Nothing was run.
     """
-    snapshot = str((release.done("snapshot") or {}).get("snapshot", ""))
+    snapshot = release.snapshot
     if not snapshot:
         return {"proof": ""}
 
@@ -55,10 +53,9 @@ def prove_snapshot(target: Target, release: Release) -> dict[str, Any]:
         if wanted is not SnapshotProof.RESTORE:  # a restore compares every file itself
             progress(f"checking the files of {snapshot}")
             manifest = check_files(target.store, snapshot, progress=progress)
-            relied = recently_proven(target, manifest) if wanted is SnapshotProof.RECENT else ""
             if wanted is SnapshotProof.MANIFEST:
                 return facts
-            if relied:
+            if relied := recently_proven(target, manifest):
                 return facts | {"relied_on": relied}
         return facts | {
             "proof": SnapshotProof.RESTORE.value,
@@ -100,18 +97,8 @@ def drop_ready_copy(target: Target, release: Release) -> None:
     """Drop the database that the proof left, when its release ends; one that cannot be dropped is left to prune."""
     if STEP not in release.steps:
         return
-    copy = target.dsn.with_database(restored_name(release))
     with suppress(FaberError):
-        if is_ready_copy(copy, release):
-            drop_database(copy)
-
-
-def is_ready_copy(copy: Dsn, release: Release) -> bool:
-    """Whether a database is there that the proof of the release's snapshot made."""
-    snapshot = str((release.done("snapshot") or {}).get("snapshot", ""))
-    with maintenance(copy, purpose="look at a restored copy", read_only=True) as conn:
-        mark = read_mark(conn, copy.database)
-    return bool(snapshot) and mark in {Mark(snapshot=snapshot, done=done) for done in (True, False)}
+        drop_restored(target.dsn.with_database(restored_name(release)), release.snapshot)
 
 
 def _restored(target: Target, release: Release, snapshot: str, progress: Progress) -> dict[str, Any]:
@@ -128,15 +115,12 @@ def _restored(target: Target, release: Release, snapshot: str, progress: Progres
     finally:
         if not keep:
             with suppress(FaberError):  # what went wrong before is the one to tell
-                drop_database(copy)
+                drop_restored(copy, snapshot)
     return {
         "database": copy.database if keep else "",
         "server": server,
         "seconds": round(time.monotonic() - began, 1),
-        "fingerprint_equal": proof.fingerprint_equal,
-        "rows_equal": proof.rows_equal,
-        "checksums_equal": proof.checksums_equal,
-        "compared": list(proof.details),
+        **proof.to_json(),
     }
 
 

@@ -68,6 +68,11 @@ class Release:
         return self.outcome is None
 
     @property
+    def snapshot(self) -> str:
+        """The one that it took before its first step, "" where it took none."""
+        return str((self.done("snapshot") or {}).get("snapshot", ""))
+
+    @property
     def touched(self) -> bool:
         """Whether a step that changes the database may have begun."""
         refused = self.outcome in {Outcome.REJECTED, Outcome.EXPIRED}

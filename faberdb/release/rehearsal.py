@@ -11,20 +11,25 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-from pydantic import TypeAdapter
 
 from faberdb.catalog import Schema
 from faberdb.checks import run_checks
 from faberdb.connection import Connection, connect, flushed_together
 from faberdb.dsn import Dsn
 from faberdb.errors import FaberError, Failed
-from faberdb.ledger import Kind
 from faberdb.ledger.schemas import keep_schema
-from faberdb.plan import Plan, UndoWay, plan_to_json
+from faberdb.plan import Plan, UndoWay
 from faberdb.progress import Progress
-from faberdb.release.copying import Copy, CopyKind, made_copy, take_back
+from faberdb.release.copying import (
+    Copy,
+    CopyKind,
+    copy_kind,
+    made_copy,
+    require_contained,
+    take_back,
+)
+from faberdb.release.evidence import Evidence, count_evidence, find_evidence, keep_evidence
+from faberdb.release.execution import take_environment_snapshot
 from faberdb.release.in_place import InPlace, NotInPlace
 from faberdb.release.stepping import Stepping
 from faberdb.revision import Revision
@@ -32,62 +37,36 @@ from faberdb.target import Target
 from faberdb.witness import Witness, Witnessed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What a rehearsal of one digest showed. What has a default is not in the evidence of older versions."""
+def rehearse(target: Target, plan: Plan, progress: Progress) -> Evidence:
+    """Make a copy, run the plan there, take it back there, and keep what that showed.
 
-    digest: str
-    ok: bool
-    message: str  # what failed, "" when it went through
-    snapshot: str  # the snapshot that was restored and compared, "" for a copy without rows
-    restore_s: float  # how long the copy took to make; with rows, an undo by restoring should take as long
-    step_s: tuple[tuple[str, float], ...]  # revision and its seconds
-    fingerprint_after: str  # of the schema when every step ran, "" when one failed or it cannot be compared
-    copy: str = CopyKind.DATA.value
-    server: str = "same"  # as it; "embedded", or the variable that names another
-    witness: str = ""  # by what means it was watched, "" where it was not
-    witnessed: tuple[Witnessed, ...] = ()  # also of what ran before a failure
-    scan_rows: int = 10_000  # reading so many rows is worth telling
-    undo_s: float | None = None  # how long taking it back took, None where that was not rehearsed
-    undo_ok: bool | None = None  # whether the schema came back
-    undo_way: str = UndoWay.RESTORE_AND_SWAP.value  # by which way, where it was rehearsed
-    undo_script: tuple[str, ...] = ()  # the statements of a way in place
-    undo_refuted: str = ""  # why the plan's way in place did not lead back on the copy, "" where it did
-    notes: tuple[str, ...] = ()  # what the rehearsal could not show, and why
-
-
-_ADAPTER = TypeAdapter(Evidence)
-
-
-def find_evidence(target: Target, digest: str) -> Evidence | None:
-    """The newest rehearsal of a digest, or None."""
-    found = target.ledger.entries(release=digest, kind=Kind.EVIDENCE_FOUND, newest_first=True, limit=1)
-    return _ADAPTER.validate_python(found[0].body) if found else None
-
-
-def rehearse(target: Target, plan: Plan, snapshot: str, progress: Progress) -> Evidence:
-    """Make a copy, run the plan there, take it back there, and write the evidence into the ledger.
-
-    Args:
-        target: the environment.
-        plan: what is tried.
-        snapshot: a fresh one of the environment; "" copies the schema alone.
-        progress: told of each part.
+    A copy with rows is made from a fresh snapshot, which is taken for it.
 
     Returns:
         The evidence, also when the plan failed on the copy. Evidence that it works is not gathered twice.
+
+    Raises:
+        Refused: a statement would not stay in the copy, or no copy can be made; nothing was run.
+        SnapshotUnusable, CommandFailed, Transient: the copy could not be made.
     """
     known = find_evidence(target, plan.digest)
     if known is not None and known.ok:
         return known
+    require_contained(target, plan)
+    snapshot = _fresh_snapshot(target, plan, progress) if copy_kind(target) is CopyKind.DATA else ""
     with made_copy(target, plan, snapshot, progress) as copy:
         evidence = _Rehearsal(target=target, plan=plan, copy=copy, progress=progress).run(snapshot)
-    target.ledger.append(
-        Kind.PLAN_FROZEN, release=plan.digest, environment=target.name, body=plan_to_json(plan)
-    )
-    body: Mapping[str, Any] = _ADAPTER.dump_python(evidence, mode="json")
-    target.ledger.append(Kind.EVIDENCE_FOUND, release=plan.digest, environment=target.name, body=body)
+    keep_evidence(target, plan, evidence)
     return evidence
+
+
+def _fresh_snapshot(target: Target, plan: Plan, progress: Progress) -> str:
+    """The same one for a rehearsal that died; another after one that failed, for rows may be what was mended."""
+    id_ = f"{target.name}-rehearsal-{plan.digest[:12]}"
+    tries = count_evidence(target, plan.digest)
+    id_ += f"-{tries + 1}" if tries else ""
+    take_environment_snapshot(target, id_, note=progress, label="rehearsal", reason="rehearsal")
+    return id_
 
 
 @dataclass(slots=True, kw_only=True)

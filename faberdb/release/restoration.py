@@ -45,12 +45,7 @@ def restore_as(target: Target, snapshot: str, name: str, progress: Progress) -> 
         progress=progress,
         timeout_s=target.project.config.backup.timeout_seconds,
     )
-    return {
-        "snapshot": snapshot,
-        "database": name,
-        "fingerprint_equal": proof.fingerprint_equal,
-        "rows_equal": proof.rows_equal,
-    }
+    return {"snapshot": snapshot, "database": name, **proof.to_json()}
 
 
 def open_restoration(target: Target, snapshot: str, *, requester: str, run: str = "") -> Release:

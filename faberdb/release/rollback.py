@@ -10,11 +10,11 @@ from faberdb.errors import CompensationFailed, Refused
 from faberdb.ledger import Kind
 from faberdb.plan import Plan, UndoWay
 from faberdb.progress import Progress
+from faberdb.release.evidence import Evidence, find_evidence
 from faberdb.release.execution import journal_of
 from faberdb.release.leftovers import UNDOING, hold_tool
 from faberdb.release.permission import require_rollback_permission
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
-from faberdb.release.rehearsal import Evidence, find_evidence
 from faberdb.release.undo_in_place import refuse_to_go_back_far
 from faberdb.revision import Standing
 from faberdb.target import Target

@@ -86,12 +86,7 @@ def restore_release(target: Target, release: Release) -> dict[str, Any]:
             progress=progress,
             timeout_s=target.project.config.backup.timeout_seconds,
         )
-        return {
-            "snapshot": snapshot,
-            "database": restored_name(release),
-            "fingerprint_equal": proof.fingerprint_equal,
-            "rows_equal": proof.rows_equal,
-        }
+        return {"snapshot": snapshot, "database": restored_name(release), **proof.to_json()}
 
     return journal_of(target, release).ensure("restore beside", restore)
 
@@ -103,15 +98,8 @@ def count_later_rows(target: Target, release: Release) -> dict[str, Any]:
         manifest = target.store.manifest(_snapshot(release))
         with connect(target.dsn.with_database(_aside_name(release)), purpose=f"undo {release.id}") as conn:
             live = count_rows(conn)
-        changes = rows_after(manifest.row_counts, live)
-        tracking = target.tool.tracking_tables
-        return {
-            "tables": {
-                c.table: {"snapshot": c.before, "live": c.now}
-                for c in changes
-                if c.table.rsplit(".", 1)[-1].strip('"') not in tracking
-            }
-        }
+        changes = rows_after(manifest.row_counts, live, leave_out=target.tool.tracking_tables)
+        return {"tables": {c.table: {"snapshot": c.before, "live": c.now} for c in changes}}
 
     return journal_of(target, release).ensure("count later rows", count)
 
@@ -188,13 +176,12 @@ def undo_failed(release: Release, error: FaberError, cause: str) -> Compensation
 
 
 def _snapshot(release: Release) -> str:
-    taken = (release.done("snapshot") or {}).get("snapshot", "")
-    if not taken:
+    if not release.snapshot:
         raise CompensationFailed(
             f"Release {release.id} has no snapshot to restore.",
             next_step=f"faber-db snapshots {release.environment}",
         )
-    return str(taken)
+    return release.snapshot
 
 
 def _aside_name(release: Release) -> str:

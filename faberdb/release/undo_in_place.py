@@ -134,8 +134,7 @@ def _refuse_fallback(target: Target, release: Release, error: FaberError) -> Non
         return
     if isinstance(error, Contended):
         raise error
-    snapshot = (release.done("snapshot") or {}).get("snapshot", "")
-    instead = f"faber-db rollback {release.environment} --from {snapshot}" if snapshot else ""
+    instead = f"faber-db rollback {release.environment} --from {release.snapshot}" if release.snapshot else ""
     raise CompensationFailed(
         f"Release {release.id} cannot be taken back in place; nothing was changed.",
         why=error.reason,

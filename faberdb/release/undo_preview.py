@@ -7,9 +7,9 @@ from typing import Any
 
 from faberdb.connection import connect
 from faberdb.plan import UndoWay
+from faberdb.release.evidence import find_evidence
 from faberdb.release.going_back import Part
 from faberdb.release.record import Release
-from faberdb.release.rehearsal import find_evidence
 from faberdb.release.rollback import check_can_roll_back, find_release, proven_way
 from faberdb.release.undo_in_place import preview_in_place
 from faberdb.rows import count_rows, rows_after
@@ -60,8 +60,7 @@ def preview_undo(target: Target, release: Release, *, first: bool = True) -> dic
         facts |= preview_in_place(target, release)
         nothing = facts.get("statements") == []
         return facts | ({"way": UndoWay.ABORT.value, "loses": "nothing"} if nothing else {})
-    taken = (release.done("snapshot") or {}).get("snapshot")
-    return facts | (_rows(target, target.store.manifest(taken)) if taken else {})
+    return facts | (_rows(target, target.store.manifest(release.snapshot)) if release.snapshot else {})
 
 
 def preview_restoration(target: Target, snapshot: str) -> dict[str, Any]:
@@ -83,17 +82,9 @@ def preview_restoration(target: Target, snapshot: str) -> dict[str, Any]:
 
 def _rows(target: Target, manifest: Manifest) -> dict[str, Any]:
     with connect(target.dsn, purpose="preview undo") as conn:
-        changes = rows_after(manifest.row_counts, count_rows(conn))
-    own = {
-        c.table: f"{c.before} then, {c.now} now"
-        for c in changes
-        if _name(c.table) not in target.tool.tracking_tables
-    }
+        now = count_rows(conn)
+    changes = rows_after(manifest.row_counts, now, leave_out=target.tool.tracking_tables)
     return {
         "snapshot": f"{manifest.id} of {manifest.created_at:%Y-%m-%d %H:%M:%S %Z}",
-        "rows_that_differ": own,
+        "rows_that_differ": {c.table: f"{c.before} then, {c.now} now" for c in changes},
     }
-
-
-def _name(table: str) -> str:
-    return table.rsplit(".", 1)[-1].strip('"')

@@ -21,24 +21,18 @@ from pydantic import ConfigDict, Field
 from faberdb.config.proving import Checksums
 from faberdb.connection import Connection
 from faberdb.errors import Failed, Refused
-from faberdb.rows import LARGE_OBJECTS
+from faberdb.printing import PRINTING, set_locally
+from faberdb.rows import LARGE_OBJECTS, ORDINARY_TABLES
 from faberdb.server_errors import explained
 
 SHARE: Final = 64  # of a large table one row in so many is in the checksum
 _LARGE_BYTES: Final = 32 << 20
 _TABLES_A_STATEMENT: Final = 200  # each arm of a UNION is one more level on the parser's stack
 
-# Everything that changes how the server prints a value.
 _PRINTING: Final = {
+    **PRINTING,
     "row_security": "off",  # a policy that would hide rows is an error instead of fewer rows
     "search_path": "",
-    "quote_all_identifiers": "off",
-    "extra_float_digits": "1",
-    "datestyle": "ISO, YMD",
-    "intervalstyle": "postgres",
-    "timezone": "UTC",
-    "bytea_output": "hex",
-    "lc_monetary": "C",
     "jit": "off",
 }
 
@@ -172,10 +166,7 @@ def looking(conn: Connection, moment: str) -> Iterator[None]:
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         if moment:
             conn.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(moment))
-        conn.execute(
-            "SELECT set_config(s.name, s.value, true) FROM unnest(%s::text[], %s::text[]) AS s (name, value)",
-            (list(_PRINTING), list(_PRINTING.values())),
-        )
+        set_locally(conn, _PRINTING)
         yield
 
 
@@ -215,19 +206,16 @@ def _key_hash(table: Table) -> sql.Composed:
     return sql.SQL(" # ").join(parts)
 
 
-_TABLES: Final[Any] = """
+_TABLES: Final[Any] = f"""
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, n.nspname::text, c.relname::text,
   pg_table_size(c.oid)::bigint,
   COALESCE((SELECT json_agg(json_build_array(a.attname, a.atttypid IN (20, 21, 23)) ORDER BY a.attnum)
             FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
             WHERE i.indrelid = c.oid AND i.indisprimary), '[]')
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-                  AND d.deptype = 'e')
+{ORDINARY_TABLES}
 UNION ALL SELECT 'pg_catalog.pg_largeobject_metadata', 'pg_catalog', 'pg_largeobject_metadata', 0, '[]'
 ORDER BY 1
-"""
+"""  # noqa: S608 -- of constants
 
 # A hole in a large object reads as zeros, and a dump fills it with them: zeros at a page's end do not count.
 _OBJECTS_SUM: Final = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from faberdb.catalog import Schema, describe, differences, read_schema
 from faberdb.connection import connect
@@ -29,6 +29,15 @@ class Proof:
     rows_equal: bool
     checksums_equal: bool | None  # None where the manifest has none
     details: tuple[str, ...]  # what was compared, in words
+
+    def to_json(self) -> dict[str, Any]:
+        """For the ledger, where `faberdb.proofs` finds it."""
+        return {
+            "fingerprint_equal": self.fingerprint_equal,
+            "rows_equal": self.rows_equal,
+            "checksums_equal": self.checksums_equal,
+            "details": list(self.details),
+        }
 
 
 def recorded_schema(manifest: Manifest, folder: Path) -> Schema:

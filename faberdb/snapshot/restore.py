@@ -31,6 +31,7 @@ from faberdb.snapshot.manifest import Manifest, SnapshotKind
 from faberdb.snapshot.mark import Mark, closed_at_birth, read_mark, set_mark
 from faberdb.snapshot.proof import Proof, prove, recorded_schema
 from faberdb.snapshot.store import SnapshotStore
+from faberdb.snapshot.store.transfer import mib
 from faberdb.snapshot.template import create_closed, open_closed, require_copy
 
 _ANALYZE_TIMEOUT_S: Final = 600
@@ -177,10 +178,22 @@ def _grown(dsn: Dsn, progress: Progress) -> Iterator[Callable[[], None]]:
                 return
             said = time.monotonic()
             row = conn.execute("SELECT pg_database_size(%s)", (dsn.database,)).fetchone()
-            size = int(row[0]) / (1 << 20) if row else 0.0
-            progress(f"restoring: {size:,.0f} MiB in {dsn.database} after {said - began:.0f} s")
+            size = int(row[0]) if row else 0
+            progress(f"restoring: {mib(size)} in {dsn.database} after {said - began:.0f} s")
 
         yield watch
+
+
+def restored_from(dsn: Dsn, snapshot: str) -> bool:
+    """Whether the database is there and a restore of the snapshot made it, finished or not."""
+    with maintenance(dsn, purpose="look at a restored copy", read_only=True) as conn:
+        mark = read_mark(conn, dsn.database)
+    return mark is not None and mark.snapshot == snapshot
+
+
+def drop_restored(dsn: Dsn, snapshot: str) -> bool:
+    """Drop the database if a restore of the snapshot made it, and no other; whether it was there."""
+    return restored_from(dsn, snapshot) and drop_database(dsn)
 
 
 def half_restored(dsn: Dsn) -> bool:

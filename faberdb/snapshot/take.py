@@ -36,6 +36,7 @@ from faberdb.snapshot.manifest import Manifest
 from faberdb.snapshot.request import SnapshotRequest
 from faberdb.snapshot.seen import Seen, both_looks, manifest_of, see
 from faberdb.snapshot.store import SnapshotStore
+from faberdb.snapshot.store.transfer import mib
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _FULL_TEXTS: Final = ("No space left on device", "Disk quota exceeded")
@@ -81,17 +82,7 @@ def take_snapshot(
             # The exporting one idles while pg_dump works, and the snapshot is gone if it is ended for that.
             let_idle(session, _left(deadline) + 60)
         with conn.transaction(), written(store, request.id) as folder:
-            frozen = _freeze(conn)
-            progress("holding the tables still")
-            tables = list_tables(conn)
-            hold_tables(conn, tables)
-            before = read_sequences(other)
-            progress(f"dumping and counting {len(tables) - 1} tables")  # large objects are none
-            with _meanwhile(other, lambda: see(other, tables, request, moment=frozen)) as seeing:
-                watch = _Watch(folder=folder, seeing=seeing, progress=progress)
-                _dump(conn, dsn, folder, clients, frozen, deadline, watch)
-                seen = _seen_in_time(seeing, deadline)
-            seen = replace(seen, sequences=both_looks(before, read_sequences(other)))
+            seen = _dumped(conn, other, dsn, request, folder, clients, deadline, progress)
             (folder / SCHEMA).write_text(seen.schema.to_json())
             progress("writing the manifest")
             manifest = manifest_of(
@@ -106,6 +97,30 @@ def take_snapshot(
     commit(store, manifest, progress)
     progress(f"took the snapshot {request.id}")
     return manifest
+
+
+def _dumped(
+    conn: Connection,
+    other: Connection,
+    dsn: Dsn,
+    request: SnapshotRequest,
+    folder: Path,
+    clients: Clients,
+    deadline: float,
+    progress: Progress,
+) -> Seen:
+    """Dump into the folder, and what the second session saw of the same moment meanwhile."""
+    frozen = _freeze(conn)
+    progress("holding the tables still")
+    tables = list_tables(conn)
+    hold_tables(conn, tables)
+    before = read_sequences(other)
+    progress(f"dumping and counting {len(tables) - 1} tables")  # large objects are none
+    with _meanwhile(other, lambda: see(other, tables, request, moment=frozen)) as seeing:
+        watch = _Watch(folder=folder, seeing=seeing, progress=progress)
+        _dump(conn, dsn, folder, clients, frozen, deadline, watch)
+        seen = _seen_in_time(seeing, deadline)
+    return replace(seen, sequences=both_looks(before, read_sequences(other)))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -125,7 +140,7 @@ class _Watch:
         if now - self.said >= _SAY_EVERY_S:
             self.said = now
             written = sum(p.stat().st_size for p in self.folder.rglob("*.dat*"))
-            self.progress(f"dumping: {_mib(written)} written after {now - self.began:.0f} s")
+            self.progress(f"dumping: {mib(written)} written after {now - self.began:.0f} s")
 
 
 def found(store: SnapshotStore, request: SnapshotRequest, dsn: Dsn) -> Manifest:
@@ -154,8 +169,8 @@ def _require_space(conn: Connection, store: SnapshotStore, dsn: Dsn) -> None:
     needed = int(row[0]) + _MARGIN
     if free is not None and free < needed:
         raise Refused(
-            f"The snapshot store has {_mib(free)} free, and a snapshot of {dsn.database!r} may need"
-            f" {_mib(needed)}; nothing was written.",
+            f"The snapshot store has {mib(free)} free, and a snapshot of {dsn.database!r} may need"
+            f" {mib(needed)}; nothing was written.",
             why="The estimate is the size of the tables without their indexes.",
             next_step="free some space, or keep the snapshots on a larger disk",
         )
@@ -260,10 +275,6 @@ def _full(what: str) -> SnapshotUnusable:
 
 def _left(deadline: float) -> float:
     return max(1.0, deadline - time.monotonic())
-
-
-def _mib(size: int) -> str:
-    return f"{size / (1 << 20):,.0f} MiB"
 
 
 _TABLE_BYTES: Final = """

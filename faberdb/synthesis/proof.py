@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import psycopg
 
 from faberdb.catalog import Schema
 from faberdb.catalog.difference import describe, differences
 from faberdb.connection import Connection, connect
-from faberdb.databases import drop_database, ensure_database, fitting_name
+from faberdb.databases import scratch_database
 from faberdb.dsn import Dsn
 from faberdb.schema_copy import schema_copies
 from faberdb.synthesis.writing import Synthesis, synthesise
@@ -62,7 +60,7 @@ def prove_from_nothing(
     Raises:
         FaberError: the database could not be made.
     """
-    with _beside(dsn) as copy, connect(copy, purpose="prove") as conn:
+    with scratch_database(dsn, "proof") as copy, connect(copy, purpose="prove") as conn:
         first = synthesise(read(conn), start, login=dsn.user)
         if first.unwritten:
             return (
@@ -70,17 +68,6 @@ def prove_from_nothing(
                 *(left.text for left in first.unwritten[:_SHOWN]),
             )
         return _run(conn, first, start, read) or _run(conn, way, end, read)
-
-
-@contextmanager
-def _beside(dsn: Dsn) -> Iterator[Dsn]:
-    """An empty database on the same server, for as long as it is looked at."""
-    copy = dsn.with_database(fitting_name(dsn.database, f"_proof_{secrets.token_hex(4)}"))
-    ensure_database(copy)
-    try:
-        yield copy
-    finally:
-        drop_database(copy)
 
 
 def _both_ways(

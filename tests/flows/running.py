@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
@@ -16,6 +17,9 @@ from faberdb.target import open_target
 from flows.evaluate import evaluate
 from flows.release import release
 from flows.rollback import rollback
+
+TOLD = ".told"
+"""The file in the project's folder with the last release's error."""
 
 
 def run_release(root: str, fault: str = "", how: str = "", requester: str = "Priya") -> None:
@@ -59,6 +63,8 @@ def _run(flow: object, fault: str, how: str, root: str = "") -> None:
             flow()  # type: ignore[operator]
     except FaberError as error:
         print(error, file=sys.stderr)
+        if root:  # what a fork writes to stderr, no test reads for certain
+            Path(root, TOLD).write_text(str(error))
         sys.exit(error.exit_code)
 
 

@@ -8,8 +8,8 @@ import httpx
 
 from deployments.stack import Stack
 from faberdb.question import approval_question
+from faberdb.release.evidence import find_evidence
 from faberdb.release.opening import plan_target
-from faberdb.release.rehearsal import find_evidence
 from faberdb.report import plan_markdown
 from faberdb.target import open_target
 from tests.flows.running import run_evaluate

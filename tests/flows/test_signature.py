@@ -111,6 +111,22 @@ def test_an_undo_killed_at_any_moment_is_finished_by_the_same_command(
     assert len(aside) == 1, "the database as it failed is kept, once"
 
 
+@pytest.mark.parametrize("moment", ["restore beside:noted:2", "restore beside:noted:4"])
+def test_an_undo_killed_while_it_restores_what_no_proof_left_is_finished_by_the_same_command(
+    shoplet: Shoplet, forked: Forked, moment: str
+) -> None:
+    config = shoplet.root / "faber-db.toml"
+    config.write_text(config.read_text() + '\n[safety]\nsnapshot_proof = { production = "manifest" }\n')
+    before = shoplet.state()
+    shoplet.add(FAILS_CHECK)
+    shoplet.approve()
+    assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL
+    assert forked(run_release, str(shoplet.root)) == 5
+    assert shoplet.newest().outcome is Outcome.ROLLED_BACK
+    assert shoplet.state() == before
+    assert shoplet.chain_is_whole()
+
+
 @pytest.mark.parametrize("moment", _IN_PLACE_MOMENTS)
 def test_an_undo_in_place_killed_at_any_moment_is_finished_by_the_same_command(
     shoplet: Shoplet, forked: Forked, moment: str

@@ -18,7 +18,6 @@ from faberdb.ledger import Kind
 from faberdb.ledger.schemas import keep_schema
 from faberdb.plan import plan_to_json
 from faberdb.progress import silent
-from faberdb.release.execution import take_environment_snapshot
 from faberdb.release.opening import plan_target
 from faberdb.release.picture import evidence_picture
 from faberdb.release.rehearsal import rehearse
@@ -107,9 +106,7 @@ def test_a_rehearsal_gives_the_plan_its_picture(shoplet: Shoplet, target: Target
     shoplet.add(NOTE)
     plan = plan_target(target, change="", requester="Priya")
     assert evidence_picture(target.ledger, None) == ""
-    snapshot = f"rehearsed-{shoplet.name}"
-    take_environment_snapshot(target, snapshot, note=silent, label="", reason="rehearsal")
-    evidence = rehearse(target, plan, snapshot, silent)
+    evidence = rehearse(target, plan, silent)
     picture = evidence_picture(target.ledger, evidence)
     assert picture.startswith("![what the plan changes in the schema](data:image/svg+xml;base64,")
     assert len(picture) < 60_000

@@ -15,9 +15,9 @@ from faberdb.errors import Refused, VariableMissing
 from faberdb.ledger import Kind
 from faberdb.plan import Plan
 from faberdb.progress import silent
-from faberdb.release import execution
 from faberdb.release.copying import CopyKind, copy_kind
-from faberdb.release.rehearsal import Evidence, find_evidence, rehearse
+from faberdb.release.evidence import Evidence, find_evidence
+from faberdb.release.rehearsal import rehearse
 from faberdb.target import Target, open_target
 from tests.flows.shoplet import CHANGES, FAILS_FIRST, FAILS_LATER, GOOD, Shoplet
 from tests.integration.releasing import land
@@ -35,12 +35,7 @@ def planned(target: Target) -> Plan:
 
 
 def tried(target: Target) -> Evidence:
-    """A rehearsal as the task does it."""
-    snapshot = ""
-    if copy_kind(target) is CopyKind.DATA:
-        snapshot = f"{target.dsn.database}-rehearsal"
-        execution.take_environment_snapshot(target, snapshot, note=silent, label="test", reason="test")
-    return rehearse(target, planned(target), snapshot, silent)
+    return rehearse(target, planned(target), silent)
 
 
 def test_each_statement_of_the_plan_is_told_with_its_locks(shoplet: Shoplet, target: Target) -> None:
@@ -226,6 +221,21 @@ def test_the_witness_is_not_in_the_schema(shoplet: Shoplet, target: Target) -> N
         before = read_schema(conn, leave_out=target.tool.tracking_tables)
         with Witness(conn, tracking=target.tool.tracking_tables, schema="public"):
             assert read_schema(conn, leave_out=target.tool.tracking_tables) == before
+
+
+def test_rows_that_were_mended_after_a_failed_rehearsal_are_in_the_next_one(
+    shoplet: Shoplet, target: Target
+) -> None:
+    with connect(target.dsn, purpose="test") as conn:
+        conn.execute("UPDATE account SET balance = -1 WHERE id = 1")
+    shoplet.add({"0003_solvent": "ALTER TABLE account ADD CONSTRAINT solvent CHECK (balance >= 0);"})
+    first = tried(target)
+    assert not first.ok
+    with connect(target.dsn, purpose="test") as conn:
+        conn.execute("UPDATE account SET balance = 0 WHERE id = 1")
+    again = tried(target)
+    assert (again.ok, again.digest) == (True, first.digest), again.message
+    assert again.snapshot != first.snapshot
 
 
 def on_a_server_of_others(target: Target) -> Target:

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,17 @@ def test_a_snapshot_whose_server_dies_is_whole_after_the_next_run(
     with pytest.raises((ServerUnreachable, CommandFailed)):
         take_snapshot(live, store, request(), progress=killing(own_home, at))
     assert not store.holds("rel-1-before")
+    start_server(own_home)
+    manifest = take_snapshot(live, store, request())
+    assert check_files(store, manifest.id).row_counts["public.orders"] == 3000
+    assert [p.name for p in store.root.iterdir()] == ["rel-1-before"]
+
+
+def test_a_snapshot_whose_server_dies_at_its_end_is_whole_now_or_after_the_next_run(
+    live: Dsn, store: LocalStore, own_home: Path
+) -> None:
+    with suppress(ServerUnreachable, CommandFailed):  # a backend may outlive its server for a moment
+        take_snapshot(live, store, request(), progress=killing(own_home, 3))
     start_server(own_home)
     manifest = take_snapshot(live, store, request())
     assert check_files(store, manifest.id).row_counts["public.orders"] == 3000

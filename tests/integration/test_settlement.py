@@ -117,8 +117,7 @@ def test_a_reversal_brings_the_schema_back_before_the_revisions(shoplet: Shoplet
 def test_a_reversal_is_rehearsed_like_a_revision(shoplet: Shoplet, target: Target) -> None:
     write_reversal(shoplet, target)
     plan = plan_target(target, requester="Priya")
-    execution.take_environment_snapshot(target, "by-hand", note=silent, label="test", reason="test")
-    evidence = rehearse(target, plan, "by-hand", silent)
+    evidence = rehearse(target, plan, silent)
     assert evidence.ok, evidence.message
     assert "by_hand" in indexes(target), "only the copy was touched"
     land(shoplet)

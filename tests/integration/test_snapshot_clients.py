@@ -13,9 +13,6 @@ from faberdb.errors import CommandFailed, Refused
 from faberdb.rows import count_rows
 from faberdb.snapshot import programs
 from faberdb.snapshot.clients import choose_clients, clients_in, embedded_clients
-from tests.integration.test_snapshot_restore import older_server
-
-__all__ = ["older_server"]
 
 # Answers as the pg_dump of a build with zstd does.
 WITH_ZSTD = """#!/bin/sh

@@ -105,11 +105,11 @@ def test_recent_proof_relies_on_the_rehearsal_and_restores_where_there_was_none(
         first = with_snapshot(target, shoplet.approve())
         assert first.done(STEP)["proof"] == "restore"  # type: ignore[index]
         close_release(target, first, Outcome.SUPERSEDED)
-        rehearsed = execution.take_environment_snapshot(target, f"{shoplet.name}-r", note=silent)["snapshot"]
-        assert rehearse(target, plan_target(target, requester="Priya"), rehearsed, silent).ok
+        evidence = rehearse(target, plan_target(target, requester="Priya"), silent)
+        assert evidence.ok
         found = with_snapshot(target, shoplet.approve()).done(STEP)
         assert found is not None
-        assert (found["proof"], found["relied_on"]) == ("recent", rehearsed)
+        assert (found["proof"], found["relied_on"]) == ("recent", evidence.snapshot)
 
 
 def test_files_alone_are_checked_where_policy_says_so_and_the_plan_tells(shoplet: Shoplet) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import subprocess
 import sys
 import time
@@ -353,43 +352,6 @@ def test_a_rehearsal_server_with_the_roles_gets_everything(
     proof = restore_beside(store, "rel-1-before", copy, live=shop)
     assert "apart" not in proof.details[0]
     drop_database(copy)
-
-
-@pytest.fixture(scope="module")
-def older_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dsn]:
-    """A PostgreSQL 13 to 16 of the system's packages, run as the user postgres."""
-    found = [p for v in (16, 15, 14, 13) if (p := Path(f"/usr/lib/postgresql/{v}/bin")).is_dir()]
-    if not found or shutil.which("runuser") is None:
-        pytest.skip("no older PostgreSQL is installed here")
-    folder = Path("/tmp") / f"faber-db-older-{uuid.uuid4().hex[:8]}"
-    folder.mkdir()
-    as_postgres = ["runuser", "-u", "postgres", "--"]
-    shutil.chown(folder, "postgres")
-    initdb: list[str | Path] = [
-        *as_postgres,
-        found[0] / "initdb",
-        "-D",
-        folder / "data",
-        "-A",
-        "trust",
-        "-E",
-        "UTF8",
-    ]
-    subprocess.run(initdb, check=True, capture_output=True, cwd="/")
-    control: list[str | Path] = [
-        *as_postgres,
-        found[0] / "pg_ctl",
-        "-D",
-        folder / "data",
-        "-l",
-        folder / "log",
-        "-w",
-    ]
-    options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-    subprocess.run([*control, "-o", options, "start"], check=True, stdout=subprocess.DEVNULL, cwd="/")
-    yield Dsn(host=str(folder), user="postgres", database="postgres")
-    subprocess.run([*control, "-m", "fast", "stop"], check=True, stdout=subprocess.DEVNULL, cwd="/")
-    shutil.rmtree(folder)
 
 
 def test_an_older_server_is_dumped_and_restored_though_it_lacks_newer_settings(

@@ -14,7 +14,7 @@ from faberdb.phase_pages import (
     release_page,
     revision_rows,
 )
-from faberdb.release.rehearsal import Evidence
+from faberdb.release.evidence import Evidence
 from faberdb.report import release_markdown
 from faberdb.witness import LockSpan, Rewrite, Scan, Witnessed
 from faberdb.workitem import Detection

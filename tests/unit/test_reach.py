@@ -29,6 +29,8 @@ BEYOND = (
     "GRANT CONNECT ON DATABASE shop TO app",
     "SELECT dblink_exec('host=other', 'DELETE FROM account')",
     "SELECT pg_drop_replication_slot('feed')",
+    "INSERT INTO copy SELECT * FROM dblink('host=other', 'DELETE FROM account RETURNING id') AS d (id int)",
+    "COPY account TO PROGRAM 'mail everybody'",
     "DO $$ BEGIN CREATE ROLE app; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
     "DO $$ BEGIN EXECUTE 'alter  database shop SET x.y = 1'; END $$",
 )
@@ -42,6 +44,7 @@ WITHIN = (
     "DO $$ BEGIN CREATE TYPE role AS ENUM ('user'); EXCEPTION WHEN duplicate_object THEN NULL; END $$",
     "INSERT INTO note VALUES ('CREATE ROLE is what an administrator does')",
     "UPDATE account SET note = 'dblink (x)'",
+    "CREATE FUNCTION far() RETURNS int LANGUAGE sql AS 'SELECT dblink_exec(1)'",
 )
 
 

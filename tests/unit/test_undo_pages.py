@@ -9,7 +9,7 @@ import pytest
 
 from faberdb.plan import Plan
 from faberdb.question import approval_question
-from faberdb.release.rehearsal import Evidence
+from faberdb.release.evidence import Evidence
 from faberdb.report import plan_markdown, release_markdown
 from tests.unit.stories import Story
 from tests.unit.test_planner import plan

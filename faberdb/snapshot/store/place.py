@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 _URL: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*))?")
 _PREFIX: Final = re.compile(r"([A-Za-z0-9!_.*'()=-]+(/[A-Za-z0-9!_.*'()=-]+)*)?")
 MIN_PART_BYTES: Final = 5 << 20  # S3 takes no smaller part but the last
-MAX_PART_BYTES: Final = 5 << 30  # nor a larger one, and no larger object at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
