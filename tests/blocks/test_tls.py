@@ -12,6 +12,7 @@ from blocks.postgres_environment import PostgresEnvironment, Tls
 from faberdb.connection import connect
 from faberdb.dsn import Dsn
 from faberdb.errors import CommandFailed, FaberError
+from faberdb.snapshot.clients import embedded_clients
 from faberdb.snapshot.programs import dump, restore
 from tests.blocks.authority import Authority, make_authority, tls_front
 
@@ -79,7 +80,7 @@ def test_a_snapshot_crosses_the_wire_by_tls_too(
     with connect(there, purpose="tests") as conn, conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         (snapshot,) = conn.execute("SELECT pg_export_snapshot()").fetchone()  # type: ignore[misc]
-        dump(there, tmp_path / "dump", snapshot=snapshot, timeout_s=60)
+        dump(there, tmp_path / "dump", clients=embedded_clients(), snapshot=snapshot, timeout_s=60)
     with connect(there, purpose="tests") as conn:
         conn.execute("DROP TABLE note")
     restore(tmp_path / "dump", there, server_version=180000, with_roles=True, timeout_s=60)
