@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prefect.blocks.core import Block
 from prefect.client.schemas.actions import BlockTypeCreate
-from prefect.testing.standard_test_suites import BlockStandardTestSuite
+from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 from pydantic import ValidationError
 
 from blocks.loading import dsn_of, place_of

@@ -31,7 +31,8 @@ CONTENT = {
 class Kept(Protocol):
     """A store, and its files past it."""
 
-    store: SnapshotStore
+    @property
+    def store(self) -> SnapshotStore: ...
 
     def write(self, id_: str, name: str, content: bytes) -> None: ...
 

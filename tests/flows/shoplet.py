@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from faberdb.budget import Budget
 from faberdb.catalog import read_schema
 from faberdb.connection import connect
 from faberdb.databases import drop_database, list_databases
@@ -182,7 +183,5 @@ def make_shoplet(root: Path) -> Shoplet:
         return Shoplet(root, name, target.dsn)
 
 
-def _budget():  # type: ignore[no-untyped-def]
-    from faberdb.budget import Budget
-
+def _budget() -> Budget:
     return Budget(lock_timeout_s=5, statement_timeout_s=60)

@@ -54,6 +54,15 @@ class TableTool:
             raise HistoryRefused("The directory is a mess.", next_step="tidy it")
         return tuple(Revision(name=n, checksum="c", script="") for n in self.on_disk)
 
+    def write_revision(self, name: str, script: str) -> Path:
+        raise AssertionError("a look at health writes nothing")
+
+    def withdraw_revision(self, name: str, keep: Path) -> Path:
+        raise AssertionError("a look at health writes nothing")
+
+    def record_undone(self, conn: Connection, names: Sequence[str]) -> None:
+        raise AssertionError("a look at health writes nothing")
+
     def tracked(self, conn: Connection) -> tuple[TrackedRevision, ...]:
         rows = conn.execute("SELECT name, standing FROM tracking ORDER BY id").fetchall()
         return tuple(row(n, Standing(s)) for n, s in rows)

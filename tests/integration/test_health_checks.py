@@ -361,7 +361,7 @@ def test_a_big_table_that_was_never_vacuumed_is_named(database: Dsn) -> None:
     assert look(database, "never vacuumed", vacuum_min_rows=1000).state is HEALTHY
 
 
-UNUSED = {"unused_index_days": 0, "unused_index_min_mb": 0}
+UNUSED: dict[str, Any] = {"unused_index_days": 0, "unused_index_min_mb": 0}
 
 
 def test_an_index_that_no_query_used_is_named_and_those_that_enforce_something_are_not(

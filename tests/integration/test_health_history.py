@@ -16,6 +16,7 @@ from faberdb.connection import connect
 from faberdb.dsn import Dsn
 from faberdb.errors import Refused
 from faberdb.health import HealthState
+from faberdb.health.history import moved
 from faberdb.release import execution, verification
 from faberdb.release.lock import hold_environment
 from faberdb.release.record import read_release
@@ -75,12 +76,9 @@ def test_a_figure_that_went_far_towards_its_bound_has_moved(target: Target) -> N
     (used,) = report.results
     keep_look(target, report)
 
-    for value, moved in ((19.9, False), (20.1, True)):
+    for value, expected in ((19.9, False), (20.1, True)):
         later = replace(used, value=(used.value or 0) + value, figure="more")
-        assert (
-            bool(verification.moved(history_of(target).looks(1)[0], replace(report, results=(later,))))
-            is moved
-        )
+        assert bool(moved(history_of(target).looks(1)[0], replace(report, results=(later,)))) is expected
 
 
 def test_looks_are_forgotten_after_their_time_and_the_chain_is_not_touched(target: Target) -> None:

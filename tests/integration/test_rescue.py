@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -95,8 +96,8 @@ def test_rows_of_any_name_and_kind_come_back(create_database, tmp_path: Path, fo
 
 
 def test_a_table_that_only_one_of_them_has_and_columns_of_one_are_told(
-    create_database,
-    tmp_path: Path,  # type: ignore[no-untyped-def]
+    create_database: Callable[..., Dsn],
+    tmp_path: Path,
 ) -> None:
     aside, live = create_database("aside"), create_database("live")
     fill(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -46,10 +47,10 @@ def typed(target: Target, *arguments: str) -> Result:
     return CliRunner().invoke(cli, line, standalone_mode=False)
 
 
-def told(target: Target, *arguments: str) -> dict[str, object]:
+def told(target: Target, *arguments: str) -> dict[str, Any]:
     done = typed(target, *arguments, "--json")
     assert done.exception is None
-    found: dict[str, object] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
@@ -62,7 +63,7 @@ def test_a_snapshot_goes_to_the_bucket_and_comes_back_proven(target: Target, pla
     proof = told(target, "verify", id_, "--level", "restore")
     assert (proof["fingerprint_equal"], proof["rows_equal"]) == (True, True)
     assert told(target, "verify", id_)["level"] == "manifest"
-    (found,) = told(target, "snapshots", "production")["snapshots"]  # type: ignore[misc]
+    (found,) = told(target, "snapshots", "production")["snapshots"]
     assert (found["id"], found["label"], found["reason"], found["retention_days"]) == (
         id_,
         "friday",
@@ -129,7 +130,7 @@ def test_an_upload_that_was_cut_off_is_listed_and_gone_on_with(
     refused = typed(target, "backup", "production", "--resume", id_).exception
     assert isinstance(refused, Refused)
     found = told(target, "snapshots")
-    assert ([s["id"] for s in found["snapshots"]], found["unfinished"]) == ([id_], [])  # type: ignore[attr-defined]
+    assert ([s["id"] for s in found["snapshots"]], found["unfinished"]) == ([id_], [])
 
 
 def test_a_bucket_that_is_away_hides_nothing_else_of_the_status(
@@ -147,7 +148,7 @@ def test_prune_says_what_would_go_and_removes_nothing_when_asked_to(target: Targ
     found = told(target, "prune", "production", "--dry-run")
     assert found["dry_run"] is True
     assert "production: nothing to remove" in typed(target, "prune").output
-    assert {s["id"] for s in told(target, "snapshots")["snapshots"]} == set(ids)  # type: ignore[attr-defined]
+    assert {s["id"] for s in told(target, "snapshots")["snapshots"]} == set(ids)
 
 
 def test_a_format_that_is_not_ours_is_refused_in_words(target: Target) -> None:

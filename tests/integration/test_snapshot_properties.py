@@ -123,11 +123,13 @@ def tables(draw: st.DrawFn) -> list[Drawn]:
 def create(conn: Connection, table: Drawn, owner: str) -> None:
     """Make the table and fill it."""
     name, shape = sql.Identifier(table.name), table.shape
-    columns = [sql.SQL("id int GENERATED ALWAYS AS IDENTITY" + (" PRIMARY KEY" if table.key else ""))]
+    columns: list[sql.Composable] = [
+        sql.SQL("id int GENERATED ALWAYS AS IDENTITY" + (" PRIMARY KEY" if table.key else ""))
+    ]
     columns += [
         sql.SQL("{} {}").format(sql.Identifier(f"{table.name[:20]}{n}"), sql.SQL(t))
         for n, t in enumerate(table.types)
-    ]  # type: ignore[arg-type]
+    ]
     columns += [sql.SQL("twice int GENERATED ALWAYS AS (id * 2) STORED")] if shape == "generated" else []
     conn.execute(
         sql.SQL("CREATE {} TABLE {} ({}) {}").format(
@@ -153,7 +155,7 @@ def create(conn: Connection, table: Drawn, owner: str) -> None:
         sql.Identifier(f"{table.name[:20]}{n}") for n in range(len(table.types))
     )
     for row in table.rows:
-        values = [sql.SQL("{}::{}").format(v, sql.SQL(t)) for v, t in zip(row, table.types, strict=True)]  # type: ignore[arg-type]
+        values = [sql.SQL("{}::{}").format(v, sql.SQL(t)) for v, t in zip(row, table.types, strict=True)]
         conn.execute(
             sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(name, given_columns, sql.SQL(", ").join(values))
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_a_warning_after_the_alarm_is_impossible(key: str) -> None:
     assert list(section.impossible_bounds()) == [f"health.{key} is above health.{unhealthy}"]
 
 
-def result(name: str, state: HealthState, **more: str) -> CheckResult:
+def result(name: str, state: HealthState, **more: Any) -> CheckResult:
     return CheckResult(area="safety", name=name, state=state, figure="7", **more)
 
 

@@ -60,7 +60,7 @@ def test_a_push_whose_paths_are_not_known_is_run_rather_than_skipped(shop: Proje
 )
 def test_what_no_rule_is_for_is_not_allowed(shop: Project, facts: dict[str, str]) -> None:
     with pytest.raises(NotAllowed):
-        decide(shop, event(**facts))  # type: ignore[arg-type]
+        decide(shop, event(**facts))
 
 
 def test_what_is_idle_is_said_to_whom_a_rule_is_for_only(shop: Project) -> None:

@@ -62,7 +62,7 @@ class StandInPrefect:
         if path.endswith("/health"):
             return 200, True
         if not body:
-            schema = {"properties": {name: {} for name in self.known}}
+            schema: dict[str, Any] = {"properties": {name: {} for name in self.known}}
             return 200, {"id": "d", "parameter_openapi_schema": schema}
         given = json.loads(body)
         key = given["idempotency_key"]
