@@ -70,6 +70,7 @@ def check_vote(
     approvers: Sequence[str] = (),
     before: Sequence[Vote] = (),
     repeated: bool = False,
+    command: str = "faber-db approve RELEASE",
 ) -> None:
     """Refuse a vote that must not count.
 
@@ -81,6 +82,7 @@ def check_vote(
         approvers: who may approve; empty for anybody but the requester.
         before: the votes that were cast on the same question.
         repeated: whether exactly the same vote may come twice, as from a command that is run again.
+        command: what an approver types; told to whom is refused.
 
     Raises:
         NotApproved: says which rule it breaks.
@@ -89,10 +91,10 @@ def check_vote(
         raise NotApproved(
             "This vote is for another plan.",
             why=f"It names {vote.digest[:12]}, and the release runs {digest[:12]}: the plan changed since.",
-            next_step="read the new plan, then: faber-db approve RELEASE",
+            next_step=f"read the new plan, then: {command}",
         )
     if not vote.approver.strip():
-        raise NotApproved("A vote needs the approver's name.", next_step="faber-db approve RELEASE --as NAME")
+        raise NotApproved("A vote needs the approver's name.", next_step=f"{command} --as NAME")
     if vote.decision is Decision.REJECT:
         return
     if not requester.strip():
@@ -104,25 +106,25 @@ def check_vote(
         raise NotApproved(
             f"{vote.approver} asked for this release and cannot approve it.",
             why="A protected environment takes two people.",
-            next_step="have someone else run: faber-db approve RELEASE",
+            next_step=f"have someone else run: {command}",
         )
     if approvers and not any(_same_person(vote.approver, a) for a in approvers):
         raise NotApproved(
             f"{vote.approver} may not approve releases of this environment.",
             why=f"Its policy names: {', '.join(approvers)}.",
-            next_step="have one of them run: faber-db approve RELEASE",
+            next_step=f"have one of them run: {command}",
         )
     known = repeated and vote in before
     if not known and vote.approver.strip().casefold() in approving(before, digest):
         raise NotApproved(
             f"{vote.approver} approved this already, and counts once.",
-            next_step="have someone else run: faber-db approve RELEASE",
+            next_step=f"have someone else run: {command}",
         )
     if level is ApprovalLevel.ENHANCED and vote.phrase != CONFIRMATION_PHRASE:
         raise NotApproved(
             "This plan destroys something, and the approval lacks the confirmation phrase.",
             why=f"The phrase is {CONFIRMATION_PHRASE!r}, to be typed by the approver.",
-            next_step=f"faber-db approve RELEASE --phrase {CONFIRMATION_PHRASE}",
+            next_step=f"{command} --phrase {CONFIRMATION_PHRASE}",
         )
 
 

@@ -76,6 +76,7 @@ def cast_vote(target: Target, release: Release, vote: Vote, *, repeated: bool = 
         approvers=target.environment.policy.approvers,
         before=release.votes,
         repeated=repeated,
+        command=f"faber-db approve {release.id}",
     )
     if vote in release.votes:
         return
@@ -225,7 +226,10 @@ def cast_rollback_vote(target: Target, release: Release, vote: Vote, *, repeated
     """
     asked = rollback_asked(target.ledger, release)
     if asked is None:
-        raise NotApproved(f"Nobody asked to take {release.id} back.", next_step="faber-db rollback ENV")
+        raise NotApproved(
+            f"Nobody asked to take {release.id} back.",
+            next_step=f"faber-db rollback {release.environment} --release {release.id}",
+        )
     before = rollback_votes(target, release)
     check_vote(
         vote,
@@ -235,6 +239,7 @@ def cast_rollback_vote(target: Target, release: Release, vote: Vote, *, repeated
         approvers=target.environment.policy.approvers,
         before=before,
         repeated=repeated,
+        command=f"faber-db approve {release.id} --rollback",
     )
     if vote in before:
         return

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from faberdb.connection import connect
-from faberdb.errors import NotApproved, Refused
+from faberdb.errors import Refused
 from faberdb.progress import silent
 from faberdb.provisioning import create_environment_database
 from faberdb.release.lock import hold_environment
@@ -215,12 +215,6 @@ def test_taking_back_what_was_taken_back_is_refused(shoplet: Shoplet, forked: Fo
     shoplet.agree_to_rollback(release)
     assert forked(run_rollback, str(shoplet.root), release.id) == 0
     assert forked(run_rollback, str(shoplet.root), release.id) == 3
-
-
-def test_the_requester_cannot_agree(shoplet: Shoplet) -> None:
-    shoplet.add(GOOD)
-    with pytest.raises(NotApproved, match="cannot approve"):
-        shoplet.approve(approver="Priya")
 
 
 def test_a_release_after_a_rollback_lands(shoplet: Shoplet, forked: Forked) -> None:

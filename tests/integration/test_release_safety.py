@@ -177,6 +177,25 @@ def test_nobody_can_approve_what_nobody_is_named_to_have_asked_for(shoplet: Shop
     assert asked.id != release.id, "with a name it is asked anew"
 
 
+def test_who_asked_cannot_agree_and_is_told_what_somebody_else_types(
+    shoplet: Shoplet, target: Target
+) -> None:
+    shoplet.add(ONE)
+    release = open_release(target, plan_target(target, requester="Priya"))
+    permission.ask_approval(target, release, release.run)
+    own = Vote(digest=release.digest, decision=Decision.APPROVE, approver="Priya")
+    with pytest.raises(NotApproved, match="cannot approve") as refused:
+        permission.cast_vote(target, release, own)
+    assert refused.value.next_step == f"have someone else run: faber-db approve {release.id}"
+
+    landed = land(shoplet)
+    permission.ask_rollback(target, landed, requester="Priya", cause="test")
+    back = replace(own, digest=permission.rollback_digest(landed))
+    with pytest.raises(NotApproved, match="cannot approve") as refused:
+        permission.cast_rollback_vote(target, landed, back)
+    assert refused.value.next_step == f"have someone else run: faber-db approve {landed.id} --rollback"
+
+
 def test_rows_stay_out_of_errors_and_of_the_ledger(shoplet: Shoplet, target: Target) -> None:
     with connect(target.dsn, purpose="test") as conn:
         conn.execute("UPDATE account SET owner = 'canary-4711'")
