@@ -13,7 +13,7 @@ demo: $(READY)
 
 # Two at a time: tests wait for disks and processes more than they compute. Each worker has servers of its own.
 test: $(READY)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

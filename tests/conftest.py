@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,21 @@ from faberdb.embedded import start_server, stop_server
 
 pytest_plugins = ["tests.prefect_stack", "tests.older_server", "tests.s3_server"]
 
+# A Prefect that waits computes, too: those that need one come last, so that none waits for the others to end.
+_LAST = ("flows", "blocks", "e2e")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files without a Prefect first, and among equals the longest file first, so that workers end together."""
+    length = Counter(item.path for item in items)
+
+    def place(item: pytest.Item) -> tuple[bool, int, str]:
+        room = item.path.relative_to(REPOSITORY / "tests").parts[0]
+        return room in _LAST, -length[item.path], str(item.path)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

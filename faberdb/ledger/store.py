@@ -80,6 +80,13 @@ class Ledger:
         assert row is not None
         return _entry(row)
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else adds an entry until the block ends: what was read in it still holds when it writes."""
+        with self.conn.transaction():
+            self.conn.execute("SELECT pg_advisory_xact_lock(7236529091)")  # the chain's own, see schema.sql
+            yield
+
     def entries(
         self,
         *,

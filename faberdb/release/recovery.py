@@ -100,14 +100,15 @@ def recover(target: Target, *, run: str, taking_back: bool) -> Recovery:
     release = newest(target.ledger, target.name)
     if release is not None and lock_holder(target.dsn):
         return decide(None, run=run, tries=0, taking_back=taking_back)
-    before = target.ledger.entries(release=release.id, kind=Kind.RECOVERY_DECIDED) if release else []
-    tries = len([e for e in before if e.body["run"] != run])
-    decided = decide(release, run=run, tries=tries, taking_back=taking_back)
-    if decided.release and tries == len(before):
-        target.ledger.append(
-            Kind.RECOVERY_DECIDED,
-            release=decided.release,
-            environment=target.name,
-            body={"course": decided.course.value, "why": decided.why, "run": run},
-        )
+    with target.ledger.alone():
+        before = target.ledger.entries(release=release.id, kind=Kind.RECOVERY_DECIDED) if release else []
+        known = {e.body["run"] for e in before}
+        decided = decide(release, run=run, tries=len(known - {run}), taking_back=taking_back)
+        if decided.release and run not in known:
+            target.ledger.append(
+                Kind.RECOVERY_DECIDED,
+                release=decided.release,
+                environment=target.name,
+                body={"course": decided.course.value, "why": decided.why, "run": run},
+            )
     return decided

@@ -39,7 +39,7 @@ def start(stack: Stack, flow: str, **parameters: Any) -> str:
 
 def settled(stack: Stack, run: str) -> RunState:
     """The run's state when it waits for a person or has ended."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     state = stack.api.state(run)
     while not (state.ended or state.waiting) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -48,7 +48,7 @@ def settled(stack: Stack, run: str) -> RunState:
 
 
 def finished(stack: Stack, run: str) -> RunState:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while not stack.api.state(run).ended and time.monotonic() < deadline:
         time.sleep(0.2)
     return stack.api.state(run)

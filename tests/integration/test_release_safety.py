@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +20,7 @@ from faberdb.errors import (
     RevisionFailed,
     SnapshotUnusable,
 )
+from faberdb.ledger import Kind
 from faberdb.plan import UndoWay
 from faberdb.progress import silent
 from faberdb.pruning import prune_environment
@@ -26,6 +29,7 @@ from faberdb.release.approval import Decision, Vote
 from faberdb.release.lock import hold_environment
 from faberdb.release.opening import close_release, open_release, plan_target
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
+from faberdb.release.recovery import Course, Recovery, recover
 from faberdb.release.restoration import open_restoration
 from faberdb.target import Target, open_target
 from tests.flows.shoplet import CHANGES, Shoplet
@@ -194,6 +198,23 @@ def test_who_asked_cannot_agree_and_is_told_what_somebody_else_types(
     with pytest.raises(NotApproved, match="cannot approve") as refused:
         permission.cast_rollback_vote(target, landed, back)
     assert refused.value.next_step == f"have someone else run: faber-db approve {landed.id} --rollback"
+
+
+def test_two_recoveries_at_once_decide_once(shoplet: Shoplet, target: Target) -> None:
+    shoplet.add(ONE)
+    release = open_release(target, plan_target(target, requester="Priya"), run="died")
+    both = threading.Barrier(2)
+
+    def recovered() -> Recovery:
+        with open_target(shoplet.root, "production") as own:
+            both.wait(timeout=30)
+            return recover(own, run="died", taking_back=False)
+
+    with ThreadPoolExecutor(2) as threads:
+        one, other = (f.result() for f in [threads.submit(recovered) for _ in range(2)])
+    assert one == other
+    assert one.course is Course.CONTINUE
+    assert len(target.ledger.entries(release=release.id, kind=Kind.RECOVERY_DECIDED)) == 1
 
 
 def test_rows_stay_out_of_errors_and_of_the_ledger(shoplet: Shoplet, target: Target) -> None:
