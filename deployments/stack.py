@@ -219,6 +219,8 @@ def _environment(home: Path, shape: Shape) -> dict[str, str]:
     login = {CLIENT_AUTH_VARIABLE: _login()} if _login() else {}
     project = {"FABER_DB_PROJECT": str(shape.project)} if shape.project else {}
     return {
+        # A worker gives up, and ends its runs, when about 45 of these intervals pass with the server in trouble.
+        "PREFECT_WORKER_QUERY_SECONDS": "1" if shape.supervised else "0.3",
         **os.environ,
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
         "FABER_DB_HOME": str(home),
@@ -231,8 +233,6 @@ def _environment(home: Path, shape: Shape) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(BEAT_S),
-        # A worker gives up, and ends its runs, when about 45 of these intervals pass with the server in trouble.
-        "PREFECT_WORKER_QUERY_SECONDS": "1" if shape.supervised else "0.3",
         "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
         "PREFECT_CLI_PROMPT": "false",
         "PYTHONUNBUFFERED": "1",

@@ -25,6 +25,7 @@ def prefect_home(home: Path) -> Path:
 def stack(prefect_home: Path) -> Iterator[Stack]:
     """A Prefect with our deployments and a worker; this process and its children talk to it."""
     os.environ["FABER_DB_HOME"] = str(prefect_home)
+    os.environ["PREFECT_WORKER_QUERY_SECONDS"] = "1"  # each look costs the server, whoever waits
     with running_stack(prefect_home) as running:
         os.environ["PREFECT_API_URL"] = running.api.url
         os.environ["PREFECT_HOME"] = str(prefect_home / "prefect")

@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+import fastapi  # noqa: F401 -- Prefect imports it in a process's first run; here once for all
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from faberdb.connection import connect

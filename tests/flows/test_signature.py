@@ -18,41 +18,78 @@ from tests.flows.shoplet import FAILS_ADDED, FAILS_CHECK, FAILS_FIRST, FAILS_LAT
 
 Forked = Callable[..., int]
 
-_RELEASE_STEPS = (
-    "check plan",
-    "health before",
-    "snapshot",
-    "prove snapshot",
-    "apply",
-    "verify revisions",
-    "health after",
+_BEFORE_THE_FIRST_EFFECT = (
+    *("check plan:intended:1", "check plan:done:1", "health before:intended:1", "health before:done:1"),
+    *("snapshot:intended:1", *(f"snapshot:noted:{n}" for n in (1, 2, 3)), "snapshot:done:1"),
+    *(
+        "prove snapshot:intended:1",
+        *(f"prove snapshot:noted:{n}" for n in (1, 3, 4, 6)),
+        "prove snapshot:done:1",
+    ),
 )
-_MOMENTS = [f"{step}:{stage}:1" for step in _RELEASE_STEPS for stage in ("intended", "done")] + [
-    *(f"snapshot:noted:{n}" for n in (1, 2, 3)),
-    *(f"prove snapshot:noted:{n}" for n in (1, 3, 4, 6)),
-    *(f"apply:noted:{n}" for n in (1, 2, 3, 4, 5, 6, 7)),
-]
-_UNDO_STEPS = (
-    "choose undo",
-    "restore beside",
-    "swap",
-    "count later rows",
-    "verify undone",
+_APPLYING = ("apply:intended:1", *(f"apply:noted:{n}" for n in (1, 2, 3, 4, 5, 6, 7)))
+_AFTER_THE_LAST_EFFECT = (
+    "apply:done:1",
+    *(
+        "verify revisions:intended:1",
+        "verify revisions:done:1",
+        "health after:intended:1",
+        "health after:done:1",
+    ),
 )
-_UNDO_MOMENTS = [f"{step}:{stage}:1" for step in _UNDO_STEPS for stage in ("intended", "done")] + [
-    "restore beside:noted:1",  # the proof left it restored
-    *(f"swap:noted:{n}" for n in (1, 2, 3, 4, 5)),
-]
-
-_IN_PLACE_MOMENTS = [
+_UNDOING = (
+    *("choose undo:intended:1", "choose undo:done:1"),
+    *("restore beside:intended:1", "restore beside:noted:1", "restore beside:done:1"),
+    *("swap:intended:1", *(f"swap:noted:{n}" for n in (1, 2, 3, 4, 5)), "swap:done:1"),
+    *(
+        "count later rows:intended:1",
+        "count later rows:done:1",
+        "verify undone:intended:1",
+        "verify undone:done:1",
+    ),
+)
+_UNDOING_IN_PLACE = (
     "choose undo:done:1",
-    *(f"undo in place:{stage}:1" for stage in ("intended", "done")),
-    *(f"undo in place:noted:{n}" for n in (1, 2, 3)),
-]
+    *("undo in place:intended:1", *(f"undo in place:noted:{n}" for n in (1, 2, 3)), "undo in place:done:1"),
+)
 
 
-@pytest.mark.parametrize("moment", _MOMENTS)
-def test_a_release_killed_at_any_moment_is_finished_by_the_same_command(
+def in_pairs(moments: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """An undo that dies a third time is left to a person."""
+    return [moments[n : n + 2] for n in range(0, len(moments), 2)]
+
+
+def assert_released(shoplet: Shoplet, before: str) -> None:
+    assert shoplet.newest().outcome is Outcome.RELEASED
+    assert shoplet.state() != before
+    assert shoplet.chain_is_whole()
+    assert shoplet.databases() == [shoplet.dsn.database], "a release that ended well leaves no other behind"
+
+
+def assert_taken_back(shoplet: Shoplet, before: str) -> None:
+    assert shoplet.newest().outcome in {Outcome.ROLLED_BACK, Outcome.ABORTED}
+    assert shoplet.state() == before
+    assert shoplet.chain_is_whole()
+
+
+@pytest.mark.parametrize(
+    "moments", [_BEFORE_THE_FIRST_EFFECT, _AFTER_THE_LAST_EFFECT], ids=["before", "after"]
+)
+def test_a_release_killed_at_one_moment_after_another_is_finished_by_the_same_command(
+    shoplet: Shoplet, forked: Forked, moments: tuple[str, ...]
+) -> None:
+    before = shoplet.state()
+    shoplet.add(GOOD)
+    shoplet.approve()
+    for moment in moments:
+        assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL, moment
+        assert shoplet.chain_is_whole(), moment
+    assert forked(run_release, str(shoplet.root)) == 0
+    assert_released(shoplet, before)
+
+
+@pytest.mark.parametrize("moment", _APPLYING)
+def test_a_release_killed_while_it_applies_is_finished_by_the_same_command(
     shoplet: Shoplet, forked: Forked, moment: str
 ) -> None:
     before = shoplet.state()
@@ -60,14 +97,23 @@ def test_a_release_killed_at_any_moment_is_finished_by_the_same_command(
     shoplet.approve()
     assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL
     assert forked(run_release, str(shoplet.root)) == 0
-    assert shoplet.newest().outcome is Outcome.RELEASED
-    assert shoplet.state() != before
-    assert shoplet.chain_is_whole()
-    snapshots = {s for s in shoplet.databases() if s != shoplet.dsn.database}
-    assert snapshots == set(), "a release that ended well leaves no other database behind"
+    assert_released(shoplet, before)
 
 
-@pytest.mark.parametrize("moment", [m for m in _MOMENTS if m.startswith(("apply", "verify", "health after"))])
+def test_a_release_failing_before_its_first_effect_touches_nothing_and_can_be_tried_again(
+    shoplet: Shoplet, forked: Forked
+) -> None:
+    before = shoplet.state()
+    shoplet.add(GOOD)
+    shoplet.approve()
+    for moment in _BEFORE_THE_FIRST_EFFECT:
+        assert forked(run_release, str(shoplet.root), moment, "fail") == 5, moment
+        assert shoplet.state() == before, moment
+    assert forked(run_release, str(shoplet.root)) == 0
+    assert_released(shoplet, before)
+
+
+@pytest.mark.parametrize("moment", [*_APPLYING, *_AFTER_THE_LAST_EFFECT])
 def test_a_release_failing_at_any_moment_after_the_first_effect_is_taken_back(
     shoplet: Shoplet, forked: Forked, moment: str
 ) -> None:
@@ -75,38 +121,21 @@ def test_a_release_failing_at_any_moment_after_the_first_effect_is_taken_back(
     shoplet.add(GOOD)
     shoplet.approve()
     assert forked(run_release, str(shoplet.root), moment, "fail") == 5
-    assert shoplet.newest().outcome in {Outcome.ROLLED_BACK, Outcome.ABORTED}
-    assert shoplet.state() == before
-    assert shoplet.chain_is_whole()
+    assert_taken_back(shoplet, before)
 
 
-@pytest.mark.parametrize(
-    "moment", [m for m in _MOMENTS if m.startswith(("check plan", "health before", "snapshot", "prove"))]
-)
-def test_a_release_failing_before_its_first_effect_touches_nothing_and_can_be_tried_again(
-    shoplet: Shoplet, forked: Forked, moment: str
-) -> None:
-    before = shoplet.state()
-    shoplet.add(GOOD)
-    shoplet.approve()
-    assert forked(run_release, str(shoplet.root), moment, "fail") == 5
-    assert shoplet.state() == before
-    assert forked(run_release, str(shoplet.root)) == 0
-    assert shoplet.newest().outcome is Outcome.RELEASED
-
-
-@pytest.mark.parametrize("moment", _UNDO_MOMENTS)
-def test_an_undo_killed_at_any_moment_is_finished_by_the_same_command(
-    shoplet: Shoplet, forked: Forked, moment: str
+@pytest.mark.parametrize("moments", in_pairs(_UNDOING), ids=" then ".join)
+def test_an_undo_killed_at_two_moments_is_finished_by_the_same_command(
+    shoplet: Shoplet, forked: Forked, moments: tuple[str, ...]
 ) -> None:
     before = shoplet.state()
     shoplet.add(FAILS_CHECK)
     shoplet.approve()
-    assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL
+    for moment in moments:
+        assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL, moment
+        assert shoplet.chain_is_whole(), moment
     assert forked(run_release, str(shoplet.root)) == 5
-    assert shoplet.newest().outcome is Outcome.ROLLED_BACK
-    assert shoplet.state() == before
-    assert shoplet.chain_is_whole()
+    assert_taken_back(shoplet, before)
     aside = [n for n in shoplet.databases() if "before_rollback" in n]
     assert len(aside) == 1, "the database as it failed is kept, once"
 
@@ -122,25 +151,21 @@ def test_an_undo_killed_while_it_restores_what_no_proof_left_is_finished_by_the_
     shoplet.approve()
     assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL
     assert forked(run_release, str(shoplet.root)) == 5
-    assert shoplet.newest().outcome is Outcome.ROLLED_BACK
-    assert shoplet.state() == before
-    assert shoplet.chain_is_whole()
+    assert_taken_back(shoplet, before)
 
 
-@pytest.mark.parametrize("moment", _IN_PLACE_MOMENTS)
-def test_an_undo_in_place_killed_at_any_moment_is_finished_by_the_same_command(
-    shoplet: Shoplet, forked: Forked, moment: str
+@pytest.mark.parametrize("moments", in_pairs(_UNDOING_IN_PLACE), ids=" then ".join)
+def test_an_undo_in_place_killed_at_two_moments_is_finished_by_the_same_command(
+    shoplet: Shoplet, forked: Forked, moments: tuple[str, ...]
 ) -> None:
     before = shoplet.state()
     shoplet.add(FAILS_ADDED)
     shoplet.approve()
-    assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL
+    for moment in moments:
+        assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL, moment
     assert forked(run_release, str(shoplet.root)) == 5
-    newest = shoplet.newest()
-    assert newest.outcome is Outcome.ROLLED_BACK
-    assert (newest.done("undo in place") or {})["undone"]
-    assert shoplet.state() == before
-    assert shoplet.chain_is_whole()
+    assert (shoplet.newest().done("undo in place") or {})["undone"]
+    assert_taken_back(shoplet, before)
     assert shoplet.databases() == [shoplet.dsn.database], "nothing had to be set aside"
 
 
