@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from faberdb.dsn import Dsn
+from tests.ports import free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,3 @@ def older() -> Iterator[OlderServer]:
 def older_server(older: OlderServer) -> Dsn:
     """Its superuser's Dsn."""
     return older.dsn
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])

@@ -27,8 +27,9 @@ from faberdb.provisioning import create_environment_database
 from faberdb.release.record import Outcome, newest_release
 from faberdb.target import open_target
 from tests.e2e.test_commands import Ran, faber_db
-from tests.e2e.test_up import free_port, until
+from tests.e2e.test_up import until
 from tests.flows.shoplet import Shoplet, make_shoplet
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

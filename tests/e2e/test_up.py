@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from faberdb.release.record import Outcome
 from faberdb.target import open_target
 from tests.e2e.test_commands import faber_db, wait_until_ended
 from tests.flows.shoplet import GOOD, Shoplet, make_shoplet
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -80,12 +80,6 @@ def until(holds: Callable[[], bool], what: str, *, patience_s: float = 150) -> N
     while not holds():
         assert time.monotonic() < deadline, f"waited {patience_s} s for {what}"
         time.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

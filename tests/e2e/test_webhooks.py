@@ -12,8 +12,9 @@ import pytest
 
 from deployments.stack import Stack
 from tests.flows.shoplet import Shoplet
+from tests.ports import free_port
 from tests.webhooks.deliveries import COMMIT, any_ci, generic, github, github_pull_request, github_push
-from tests.webhooks.standin import Receiver, command, free_port, receiver, wait_for
+from tests.webhooks.standin import Receiver, command, receiver, wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -11,7 +11,8 @@ import pytest
 from faberdb.connection import connect
 from faberdb.dsn import Dsn
 from faberdb.health import CheckResult, HealthState, Thresholds, check_health
-from tests.older_server import OlderServer, free_port
+from tests.older_server import OlderServer
+from tests.ports import free_port
 
 
 def look(dsn: Dsn, name: str, thresholds: Thresholds | None = None) -> CheckResult:

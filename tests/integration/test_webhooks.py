@@ -23,6 +23,7 @@ from faberdb.credentials import ledger_dsn
 from faberdb.databases import end_sessions
 from faberdb.dsn import Dsn
 from faberdb.project import Project, load_project
+from tests.ports import free_port
 from tests.webhooks.deliveries import (
     COMMIT,
     MIGRATION,
@@ -40,7 +41,6 @@ from tests.webhooks.standin import (
     Receiver,
     StandInPrefect,
     command,
-    free_port,
     receiver,
     wait_for,
 )

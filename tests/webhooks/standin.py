@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from typing import Any
 
 import httpx
 
+from tests.ports import free_port
 from tests.webhooks.deliveries import SECRET, Sent
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -98,12 +98,6 @@ def _handler(prefect: StandInPrefect) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
