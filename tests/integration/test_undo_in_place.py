@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -15,12 +19,13 @@ from faberdb.point_in_time import recoverable, this_moment
 from faberdb.progress import silent
 from faberdb.pruning import prune_environment
 from faberdb.release import execution, rollback, undo
+from faberdb.release.journal import LISTENERS, Moment, Stage
 from faberdb.release.lock import hold_environment
 from faberdb.release.opening import plan_target
 from faberdb.release.record import Outcome, Release, read_release
 from faberdb.release.undo_in_place import undo_in_place
 from faberdb.swap import list_set_aside
-from faberdb.target import Target
+from faberdb.target import Target, open_target
 from tests.flows.shoplet import FAILS_CHECK, GOOD, Shoplet
 from tests.integration.releasing import begin, end_undo, land
 from tests.integration.test_rehearsal import tried
@@ -112,6 +117,47 @@ def test_what_came_into_what_was_added_is_kept_in_a_database_beside(shoplet: Sho
     closed = target.ledger.entries(release=release.id, kind=Kind.RELEASE_CLOSED)[-1].body
     assert closed["later_rows"]["public.remark"] == {"snapshot": 0, "live": 2}
     assert closed["way"] == "inverse"
+
+
+def die_taking_back(root: str, release: str, note: int) -> None:
+    """Take it back, and be killed at the n-th thing that the undo tells."""
+    left = [note]
+
+    def strike(moment: Moment) -> None:
+        left[0] -= (moment.step, moment.stage) == ("undo in place", Stage.NOTED)
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    LISTENERS.append(strike)
+    with open_target(Path(root), "production") as target:
+        fail(target, read_release(target.ledger, release))
+
+
+@pytest.mark.parametrize(("note", "committed"), [(1, False), (2, False), (3, False), (4, True)])
+def test_rows_are_kept_once_when_the_undo_that_kept_them_is_killed(
+    shoplet: Shoplet, target: Target, note: int, committed: bool
+) -> None:
+    before = shoplet.state()
+    shoplet.add(REMARKS)
+    release = begin(shoplet, target)
+    write(target, "INSERT INTO remark VALUES (1, 5, 'x')", "UPDATE account SET note = 'y' WHERE id = 3")
+    process = multiprocessing.get_context("spawn").Process(
+        target=die_taking_back, args=(str(shoplet.root), release.id, note)
+    )
+    process.start()
+    process.join(timeout=60)
+    assert process.exitcode == -signal.SIGKILL
+    assert (read(target, "SELECT to_regclass('remark') IS NULL") == [(True,)]) is committed, "where it died"
+    if not committed:
+        write(target, "INSERT INTO remark VALUES (2, 6, 'after the kill')")
+
+    undone = fail(target, read_release(target.ledger, release.id))
+    facts = undone.done("undo in place") or {}
+    assert facts["undone"]
+    assert shoplet.state() == before
+    kept = [(1,)] if committed else [(1,), (2,)]
+    assert read(target, "SELECT id::int FROM remark ORDER BY id::int", facts["aside"]) == kept
+    assert read(target, "SELECT id, note FROM account", facts["aside"]) == [("3", "y")]
 
 
 def test_a_half_done_change_is_taken_back_in_place_too(shoplet: Shoplet, target: Target) -> None:
