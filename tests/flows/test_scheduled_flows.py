@@ -188,7 +188,9 @@ def test_an_unhealthy_environment_fails_its_run_and_no_other(shoplet: Shoplet, r
         assert len(history_of(target).looks(9)) == 2, "each look is kept"
 
 
-def test_drift_is_told_once(shoplet: Shoplet, runs: Runs, forked: Forked) -> None:
+def test_drift_is_told_once_when_it_comes_and_once_when_it_goes(
+    shoplet: Shoplet, runs: Runs, forked: Forked
+) -> None:
     shoplet.add(NOTE)
     shoplet.approve()
     assert forked(run_release, str(shoplet.root)) == 0
@@ -201,14 +203,20 @@ def test_drift_is_told_once(shoplet: Shoplet, runs: Runs, forked: Forked) -> Non
         assert "production: DRIFTED" in runs.artifact(run)
     assert "staging: nothing was released yet" in runs.artifact(first)
     assert len(entries(shoplet, Kind.DRIFT_FOUND)) == 1
+    execute(shoplet, "DROP TABLE by_hand")
+    for _ in range(2):
+        runs.complete(runs.start("drift", environment="production"))
     resource = f"faber-db.environment.{shoplet.name}.production"
     query = {"filter": {"resource": {"id": [resource]}, "event": {"prefix": ["faber-db.drift."]}}}
     deadline = time.monotonic() + 20
     told: list[dict[str, Any]] = []
-    while not told and time.monotonic() < deadline:  # Prefect stores events in batches
+    while len(told) < 2 and time.monotonic() < deadline:  # Prefect stores events in batches
         told = runs.asked("POST", "/events/filter", query)["events"]
         time.sleep(0.3)
-    assert [(e["event"], e["payload"]["drifted"]) for e in told] == [("faber-db.drift.appeared", True)]
+    assert sorted((e["event"], e["payload"]["drifted"]) for e in told) == [
+        ("faber-db.drift.appeared", True),
+        ("faber-db.drift.gone", False),
+    ]
 
 
 def test_seeding_a_protected_environment_is_refused_and_another_is_filled(
