@@ -16,19 +16,21 @@ from faberdb.embedded import start_server, stop_server
 
 pytest_plugins = ["tests.prefect_stack", "tests.older_server", "tests.s3_server"]
 
-# A Prefect that waits computes, too: those that need one come last, so that none waits for the others to end.
-_LAST = ("flows", "blocks", "e2e")
-
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files without a Prefect first, and among equals the longest file first, so that workers end together."""
-    length = Counter(item.path for item in items)
+    """Those that share the session's Prefect come last: one that waits for its tests computes all the same.
 
-    def place(item: pytest.Item) -> tuple[bool, int, str]:
-        room = item.path.relative_to(REPOSITORY / "tests").parts[0]
-        return room in _LAST, -length[item.path], str(item.path)
+    Before them come those that run Prefects of their own. Among equals the longest file is first, so that several
+    workers end together.
+    """
+    length = Counter(item.path for item in items)
+    sharing = {item.path for item in items if "stack" in getattr(item, "fixturenames", ())}
+    own = {item.path for item in items if item.get_closest_marker("e2e")} - sharing
+
+    def place(item: pytest.Item) -> tuple[bool, bool, int, str]:
+        return item.path in sharing, item.path in own, -length[item.path], str(item.path)
 
     items.sort(key=place)
 
