@@ -33,8 +33,7 @@ class Found:
         What is made of ordered runs is put in order quickly.
         """
         for kind, alike in groupby(rows, key=itemgetter(3)):
-            run = self._run(kind, alike)
-            self.objects.update((name, run[name]) for name in sorted(run))
+            self.objects.update(sorted(self._run(kind, alike).items()))
 
     def join(self, other: Found) -> None:
         """All objects of the other, which has none that is here."""

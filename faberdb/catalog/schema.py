@@ -89,7 +89,7 @@ class Schema:
     fingerprint: str = field(init=False)  # SHA-256 of the canonical JSON, 64 hex digits
 
     def __post_init__(self) -> None:
-        objects = {name: self.objects[name] for name in sorted(self.objects)}
+        objects = dict(sorted(self.objects.items()))
         object.__setattr__(self, "objects", MappingProxyType(objects))
         object.__setattr__(self, "fingerprint", hashlib.sha256(_canonical(objects)).hexdigest())
 
