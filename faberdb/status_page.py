@@ -25,7 +25,7 @@ def _lines(status: EnvironmentStatus) -> Iterator[tuple[str, str]]:
     if not state.exists:
         yield "database", f"none{': ' + state.problem if state.problem else ''}"
     else:
-        yield "database", f"{status.size}, {status.tables} tables"
+        yield "database", f"{status.size}, {status.tables} table{'s' if status.tables != 1 else ''}"
         named = f" pending: {', '.join(state.pending[:_NAMED])}{' …' if state.pending[_NAMED:] else ''}"
         waiting = f"{len(state.pending)}{named}" if state.pending else "none pending"
         yield "revisions", f"{state.applied} applied, {waiting}"
