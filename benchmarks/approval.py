@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from deployments.api import PrefectApi
-from deployments.processes import remembered
+from deployments.stack_state import remembered
 from faberdb.ledger import Kind
 from faberdb.release.record import Release, newest_release
 from faberdb.target import open_target

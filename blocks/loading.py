@@ -43,7 +43,7 @@ from faberdb.errors import ConfigInvalid, Refused, ServerUnreachable, VariableMi
 from faberdb.given import Given
 from faberdb.policy import NO_TIGHTENING, Tightening
 from faberdb.project import Environment, Project
-from faberdb.snapshot.store.place import S3Place
+from faberdb.snapshot.place import S3Place
 from faberdb.source import GitLogin, GitUrl, block_name
 
 _TURNED_AWAY = {401, 403}

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator, model_valida
 from blocks.documentation import DOCUMENTATION
 from blocks.names import SNAPSHOT_STORE
 from faberdb.config.backup import S3Section
-from faberdb.snapshot.store.place import S3Login
+from faberdb.snapshot.place import S3Login
 
 
 class S3Bucket(S3Section):

@@ -63,7 +63,7 @@ def given_to(project: Project, environments: Sequence[Environment]) -> dict[str,
 
 
 def _known_prefect(project: Project) -> PrefectApi | None:
-    from deployments.processes import seems_up
+    from deployments.stack_state import seems_up
 
     if not os.environ.get("PREFECT_API_URL") and not seems_up(project.home):
         return None  # without an HTTP client

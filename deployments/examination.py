@@ -8,9 +8,9 @@ from typing import Any
 
 from deployments.api import PrefectApi
 from deployments.automations import NAMES
-from deployments.processes import is_ours, remembered
 from deployments.registration import POOL
 from deployments.stack import find_prefect
+from deployments.stack_state import is_ours, remembered
 from faberdb.doctor import Finding
 from faberdb.errors import AuthenticationFailed, FaberError
 

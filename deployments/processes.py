@@ -1,23 +1,20 @@
-"""Processes of ours that outlive a function: started in sessions of their own, remembered, and all ended.
-
-`home/stack.json` says who owns the stack, where its API is and which processes belong to it, so that
-another command finds it, or ends what a killed one left.
-"""
+"""Processes of ours that outlive a function: started in sessions of their own, remembered, and all ended."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
+
+from deployments.stack_state import StackState, is_ours, remember, remembered
 
 _END_TIMEOUT_S = 15
 
@@ -37,41 +34,6 @@ class Running:
 
     service: Service
     process: subprocess.Popen[bytes]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StackState:
-    """What `home/stack.json` keeps."""
-
-    owner: int = 0  # the process that started the stack and ends it
-    api: str = ""
-    processes: tuple[int, ...] = ()
-    supervised: bool = False  # the owner keeps it until it is told to end
-    ready: bool = False
-    receiver: str = ""  # the webhook receiver's URL, "" where there is none
-
-
-def remembered(home: Path) -> StackState:
-    """What the file says; of nothing when there is none or a version of another shape wrote it."""
-    try:
-        found = json.loads((home / "stack.json").read_text())
-        return StackState(**{**found, "processes": tuple(found["processes"])})
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return StackState()
-
-
-def seems_up(home: Path) -> bool:
-    """Whether the file names a stack that was ready, and its owner lives."""
-    state = remembered(home)
-    return state.ready and is_ours(state.owner)
-
-
-def remember(home: Path, state: StackState) -> None:
-    """Write the file, whole or not at all."""
-    home.mkdir(parents=True, exist_ok=True)
-    half = home / "stack.json.new"
-    half.write_text(json.dumps(asdict(state)))
-    half.replace(home / "stack.json")
 
 
 def start(home: Path, service: Service) -> Running:
@@ -129,15 +91,6 @@ def end_leftovers(home: Path) -> None:
         if is_ours(pid):
             _end_group(pid)
     remember(home, StackState())
-
-
-def is_ours(pid: int) -> bool:
-    """Whether the process is one of ours; a reused process id is told by its command line."""
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-    return any(word in command for word in (b"prefect", b"faber-db", b"cli.main", b"deployments.webhooks"))
 
 
 def log_of(home: Path, name: str) -> Path:

@@ -20,20 +20,9 @@ from urllib.parse import quote
 from deployments.api import PrefectApi
 from deployments.lost_runs import lost_runs, settle
 from deployments.ownership import owning, unused, using
-from deployments.processes import (
-    Running,
-    Service,
-    StackState,
-    end,
-    end_leftovers,
-    log_of,
-    remember,
-    remembered,
-    seems_up,
-    start,
-    tail,
-)
+from deployments.processes import Running, Service, end, end_leftovers, log_of, start, tail
 from deployments.registration import POOL, register_deployments
+from deployments.stack_state import StackState, remember, remembered, seems_up
 from faberdb.databases import ensure_database
 from faberdb.embedded import find_server, start_server, stop_server
 from faberdb.errors import Failed, Refused, ServerUnreachable

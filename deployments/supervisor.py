@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deployments.processes import Running, StackState, is_ours, log_of, remembered, start_again, tail
+from deployments.processes import Running, log_of, start_again, tail
 from deployments.stack import Stack
+from deployments.stack_state import StackState, is_ours, remembered
 from faberdb.embedded import find_server, start_server
 from faberdb.errors import FaberError, Failed
 from faberdb.progress import Progress

@@ -8,7 +8,7 @@ from typing import Final
 
 from faberdb.dsn import Dsn
 from faberdb.policy import NO_TIGHTENING, Tightening
-from faberdb.snapshot.store.place import S3Place
+from faberdb.snapshot.place import S3Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from faberdb.config.load import find_config, load_config, root_of
 from faberdb.config.model import FaberConfig, Hosting
 from faberdb.errors import CommandFailed, ConfigInvalid, Refused
 from faberdb.policy import Policy, policy_for
-from faberdb.snapshot.store.place import S3Place
+from faberdb.snapshot.place import S3Place
 from faberdb.subprocesses import run_program
 
 __all__ = ["Environment", "Hosting", "Project", "load_project"]

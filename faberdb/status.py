@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from faberdb.catalog import Schema, read_schema
-from faberdb.connection import Connection
-from faberdb.credentials import address_source, ledger_dsn
+from faberdb.credentials import ledger_dsn
 from faberdb.errors import FaberError
-from faberdb.framing import EnvironmentState, environment_state
-from faberdb.given import NOTHING_GIVEN, Given
+from faberdb.framing import EnvironmentState
+from faberdb.given import Given
 from faberdb.health.history import HealthHistory, PastLook
 from faberdb.ledger import Kind, Ledger
+from faberdb.look import Look, Looking
 from faberdb.project import Environment, Project
 from faberdb.proofs import Proven, proven_snapshots
 from faberdb.release.approval import Decision, vote_from_json
-from faberdb.release.permission import rollback_asked
-from faberdb.release.record import WAITING, Release, comparable_fingerprint, newest_release, read_release
+from faberdb.release.record import (
+    WAITING,
+    Release,
+    comparable_fingerprint,
+    newest_release,
+    read_release,
+    rollback_asked,
+)
 from faberdb.snapshot.manifest import Manifest
 from faberdb.target import open_project_ledger, store_of
-from faberdb.tools.protocol import MigrationTool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,77 +110,36 @@ class EnvironmentStatus:
         }
 
 
-def read_status(
-    project: Project, environments: Sequence[Environment], given: Mapping[str, Given]
-) -> list[EnvironmentStatus]:
-    """Look at environments side by side.
+def read_status(project: Project, looks: Sequence[Looking]) -> list[EnvironmentStatus]:
+    """What the ledger and the snapshots say of environments, beside what their databases are.
 
     Args:
         project: whose.
-        environments: which.
-        given: what blocks say, by environment.
+        looks: at which, as `begin_looks` began them.
     """
-    with open_project_ledger(project) as ledger, ThreadPoolExecutor(max_workers=8) as pool:
-        looks = [pool.submit(_look, project, e, given.get(e.name, NOTHING_GIVEN)) for e in environments]
-        releases = {e.name: _releases(ledger, e) for e in environments}
-        kept = pool.submit(_all_snapshots, project, given.get(environments[0].name, NOTHING_GIVEN))
-        proofs = {e.name: next(iter(proven_snapshots(ledger, e.name).values()), None) for e in environments}
-        health = {e.name: _last_look(ledger, project, e.name) for e in environments}
+    chosen = [look.environment for look in looks]
+    with open_project_ledger(project) as ledger, ThreadPoolExecutor(max_workers=1) as pool:
+        kept = pool.submit(_all_snapshots, project, looks[0].given)
+        releases = {e.name: _releases(ledger, e) for e in chosen}
+        proofs = {e.name: next(iter(proven_snapshots(ledger, e.name).values()), None) for e in chosen}
+        health = {e.name: _last_look(ledger, project, e.name) for e in chosen}
         snapshots, problem = kept.result()
         return [
             _status(
                 e,
-                look.result(),
+                look,
                 *releases[e.name],
-                _drifted(ledger, project, e.name, look.result()),
+                _drifted(ledger, project, e.name, look),
                 next((m for m in snapshots if m.environment == e.name), None),
                 problem,
                 proofs[e.name],
                 health[e.name],
             )
-            for e, look in zip(environments, looks, strict=True)
+            for e, look in ((looking.environment, looking.seen.result()) for looking in looks)
         ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    state: EnvironmentState
-    address: str
-    size: str = ""
-    tables: int = 0
-    schema: Schema | None = None
-
-
-def _look(project: Project, environment: Environment, given: Given) -> _Look:
-    try:
-        address = address_source(project, environment, given)
-    except FaberError:  # the tool's schema is not readable; the state says so
-        address = "unknown"
-    seen: list[tuple[str, int, Schema]] = []
-    ordered = project.config.drift.column_order
-    state = environment_state(
-        project,
-        environment,
-        given,
-        also=lambda conn, tool: seen.append(_size_and_schema(conn, tool, ordered)),
-    )
-    if not seen:
-        return _Look(state=state, address=address)
-    size, tables, schema = seen[0]
-    return _Look(state=state, address=address, size=size, tables=tables, schema=schema)
-
-
-def _size_and_schema(conn: Connection, tool: MigrationTool, ordered: bool) -> tuple[str, int, Schema]:
-    row = conn.execute(
-        "SELECT pg_size_pretty(pg_database_size(current_database())), (SELECT count(*) FROM pg_tables"
-        " WHERE schemaname NOT IN ('pg_catalog', 'information_schema'))"
-    ).fetchone()
-    assert row is not None
-    schema = read_schema(conn, leave_out=tool.tracking_tables, column_order=ordered)
-    return row[0], row[1], schema
-
-
-def _drifted(ledger: Ledger, project: Project, environment: str, look: _Look) -> bool | None:
+def _drifted(ledger: Ledger, project: Project, environment: str, look: Look) -> bool | None:
     if look.schema is None:
         return None
     ignore = project.config.drift.ignore
@@ -227,7 +190,7 @@ def _last_look(ledger: Ledger, project: Project, environment: str) -> PastLook |
 
 def _status(
     environment: Environment,
-    look: _Look,
+    look: Look,
     release: Release | None,
     waiting: tuple[Waiting, ...],
     drifted: bool | None,

@@ -17,9 +17,7 @@ from faberdb.ledger import Ledger, open_ledger
 from faberdb.ledger.schemas import keep_schema
 from faberdb.policy import tightened
 from faberdb.project import Environment, Project, load_project
-from faberdb.snapshot.store import LocalStore, S3Store, SnapshotStore
-from faberdb.snapshot.store.s3_client import S3Client
-from faberdb.snapshot.store.scratch import Scratch
+from faberdb.snapshot.store import LocalStore, SnapshotStore
 from faberdb.tools import open_tool
 from faberdb.tools.protocol import MigrationTool
 
@@ -81,6 +79,10 @@ def store_of(project: Project, given: Given = NOTHING_GIVEN) -> SnapshotStore:
     place = given.snapshots or project.snapshots
     if isinstance(place, Path):
         return LocalStore(place)
+    from faberdb.snapshot.store.s3 import S3Store  # noqa: PLC0415 -- only those pay who keep snapshots there
+    from faberdb.snapshot.store.s3_client import S3Client  # noqa: PLC0415
+    from faberdb.snapshot.store.scratch import Scratch  # noqa: PLC0415
+
     place = replace(place, transfer_s=project.config.backup.timeout_seconds)
     return S3Store(S3Client(place), Scratch(project.scratch_directory))
 

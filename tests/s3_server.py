@@ -17,8 +17,8 @@ from typing import Literal
 import boto3
 import pytest
 
-from faberdb.snapshot.store import S3Store
-from faberdb.snapshot.store.place import S3Login, S3Place
+from faberdb.snapshot.place import S3Login, S3Place
+from faberdb.snapshot.store.s3 import S3Store
 from faberdb.snapshot.store.s3_client import S3Client
 from faberdb.snapshot.store.scratch import Scratch
 

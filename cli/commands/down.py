@@ -17,7 +17,8 @@ def command(project_dir: Path | None, as_json: bool) -> None:
     deleted: what waits for approval goes on waiting.
     """
     from cli.output import show
-    from deployments.processes import end_leftovers, is_ours, remembered
+    from deployments.processes import end_leftovers
+    from deployments.stack_state import is_ours, remembered
     from deployments.supervisor import end_supervised
     from faberdb.embedded import stop_server
     from faberdb.errors import Refused

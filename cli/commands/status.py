@@ -16,16 +16,21 @@ from cli.options import json_option, project_option
 def command(environment: str | None, project_dir: Path | None, as_json: bool) -> None:
     """Show revisions, last release, snapshots and what waits, for all environments or one."""
     from cli.opening import given_to
-    from cli.output import show
     from faberdb.embedded import start_server
+    from faberdb.look import begin_looks
     from faberdb.project import load_project
-    from faberdb.status import read_status
-    from faberdb.status_page import status_page
 
     project = load_project(project_dir)
     chosen = [project.environment(environment)] if environment else list(project.environments)
     if project.uses_embedded:
         start_server(project.home)
-    statuses = read_status(project, chosen, given_to(project, chosen))
+    looks = begin_looks(project, chosen, given_to(project, chosen))
+
+    # While the servers answer.
+    from cli.output import show
+    from faberdb.status import read_status
+    from faberdb.status_page import status_page
+
+    statuses = read_status(project, looks)
     value = {"project": project.name, "environments": [s.to_json() for s in statuses]}
     show(value, "\n".join(status_page(s) for s in statuses), as_json)

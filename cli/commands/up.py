@@ -31,7 +31,7 @@ def command(
     unless PREFECT_API_DATABASE_CONNECTION_URL names another.
     """
     from cli.output import show
-    from deployments.processes import remembered
+    from deployments.stack_state import remembered
     from faberdb.errors import Refused
     from faberdb.project import load_project
 
@@ -60,7 +60,7 @@ def command(
 
 
 def _at_work(home: Path) -> bool:
-    from deployments.processes import is_ours, remembered
+    from deployments.stack_state import is_ours, remembered
 
     state = remembered(home)
     return bool(state.api) and is_ours(state.owner)
@@ -70,8 +70,8 @@ def _stay(root: Path, home: Path, host: str, port: int, webhook_port: int, worke
     import signal
     import threading
 
-    from deployments.processes import remembered
     from deployments.stack import Shape, running_stack
+    from deployments.stack_state import remembered
     from deployments.supervisor import keep_running
 
     stop = threading.Event()

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from faberdb.config.proving import Checksums
 from faberdb.config.section import Seconds, Section
-from faberdb.snapshot.store.place import S3Place, check_endpoint_url, parse_s3_url
+from faberdb.snapshot.place import S3Place, check_endpoint_url, parse_s3_url
 
 
 def _s3_url(url: str) -> str:

@@ -221,28 +221,32 @@ class FaberConfig(Section):
     """The whole file."""
 
     schema_version: str = Field(default="1.0", description="The layout of this file.")
-    project: ProjectSection = Field(default=ProjectSection(), description="Who the project is.")
-    database: DatabaseSection = Field(default=DatabaseSection(), description="What all environments share.")
+    project: ProjectSection = Field(default=ProjectSection.preset(), description="Who the project is.")
+    database: DatabaseSection = Field(
+        default=DatabaseSection.preset(), description="What all environments share."
+    )
     environments: dict[str, EnvironmentSection] = Field(
         default_factory=lambda: {n: EnvironmentSection() for n in ("dev", "staging", "production")},
         min_length=1,
         description="In order of promotion.",
     )
-    migrations: MigrationsSection = Field(default=MigrationsSection(), description="The revisions.")
-    safety: SafetySection = Field(default=SafetySection(), description="The guards.")
-    backup: BackupSection = Field(default=BackupSection(), description="Snapshots.")
+    migrations: MigrationsSection = Field(default=MigrationsSection.preset(), description="The revisions.")
+    safety: SafetySection = Field(default=SafetySection.preset(), description="The guards.")
+    backup: BackupSection = Field(default=BackupSection.preset(), description="Snapshots.")
     integration: IntegrationSection = Field(
-        default=IntegrationSection(), description="The plugin's companions."
+        default=IntegrationSection.preset(), description="The plugin's companions."
     )
-    faber_integration: FaberIntegration = Field(default=FaberIntegration(), description="The five phases.")
-    ledger: LedgerSection = Field(default=LedgerSection(), description="The record.")
-    seed: SeedSection = Field(default=SeedSection(), description="How a database is filled.")
-    evaluate: EvaluateSection = Field(default=EvaluateSection(), description="Trying a plan.")
+    faber_integration: FaberIntegration = Field(
+        default=FaberIntegration.preset(), description="The five phases."
+    )
+    ledger: LedgerSection = Field(default=LedgerSection.preset(), description="The record.")
+    seed: SeedSection = Field(default=SeedSection.preset(), description="How a database is filled.")
+    evaluate: EvaluateSection = Field(default=EvaluateSection.preset(), description="Trying a plan.")
     rehearsal: RehearsalSection = Field(
-        default=RehearsalSection(), description="The copy that a plan is tried on."
+        default=RehearsalSection.preset(), description="The copy that a plan is tried on."
     )
-    health: HealthSection = Field(default=HealthSection(), description="What is called well.")
+    health: HealthSection = Field(default=HealthSection.preset(), description="What is called well.")
     checks: tuple[CheckSection, ...] = Field(default=(), description="The project's own assertions.")
-    lint: LintSection = Field(default=LintSection(), description="How scripts are looked at.")
-    drift: DriftSection = Field(default=DriftSection(), description="Changes past the releases.")
-    webhooks: WebhookSection = Field(default=WebhookSection(), description="Deliveries of a CI.")
+    lint: LintSection = Field(default=LintSection.preset(), description="How scripts are looked at.")
+    drift: DriftSection = Field(default=DriftSection.preset(), description="Changes past the releases.")
+    webhooks: WebhookSection = Field(default=WebhookSection.preset(), description="Deliveries of a CI.")

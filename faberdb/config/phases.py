@@ -57,7 +57,7 @@ class FaberIntegration(Section):
         default=True, description="false: every work item counts as database work."
     )
     detection_patterns: DetectionPatterns = Field(
-        default=DetectionPatterns(), description="How Frame recognises database work."
+        default=DetectionPatterns.preset(), description="How Frame recognises database work."
     )
     auto_generate_migrations: bool = Field(default=False, description="Have the tool write the migration.")
     auto_deploy_dev: bool = Field(
@@ -68,5 +68,5 @@ class FaberIntegration(Section):
     )
     phase_hooks: dict[str, Any] = Field(default_factory=dict, description="The plugin's hooks.")
     coordination: Coordination = Field(
-        default=Coordination(), description="How the phases get on with trouble."
+        default=Coordination.preset(), description="How the phases get on with trouble."
     )

@@ -34,26 +34,32 @@ class DestructiveRule(Section):
     block_reason: str = Field(default="", description="Shown when it is blocked.")
 
 
-_ENHANCED = DestructiveRule(approval="enhanced")
+_ENHANCED = DestructiveRule.preset(approval="enhanced")
 
 
 class DestructiveOperations(Section):
     """A rule for each kind of destructive statement."""
 
     drop_database: DestructiveRule = Field(
-        default=DestructiveRule(allowed=False), description="DROP DATABASE."
+        default=DestructiveRule.preset(allowed=False), description="DROP DATABASE."
     )
-    drop_schema: DestructiveRule = Field(default=DestructiveRule(allowed=False), description="DROP SCHEMA.")
+    drop_schema: DestructiveRule = Field(
+        default=DestructiveRule.preset(allowed=False), description="DROP SCHEMA."
+    )
     drop_table: DestructiveRule = Field(default=_ENHANCED, description="DROP TABLE.")
     truncate: DestructiveRule = Field(default=_ENHANCED, description="TRUNCATE.")
     delete_without_where: DestructiveRule = Field(default=_ENHANCED, description="DELETE of every row.")
     update_without_where: DestructiveRule = Field(
         default=_ENHANCED, description="UPDATE of every row, as backfills do."
     )
-    drop_column: DestructiveRule = Field(default=DestructiveRule(), description="DROP COLUMN.")
-    delete_with_where: DestructiveRule = Field(default=DestructiveRule(), description="DELETE of some rows.")
-    drop_constraint: DestructiveRule = Field(default=DestructiveRule(), description="DROP CONSTRAINT.")
-    alter_column_type: DestructiveRule = Field(default=DestructiveRule(), description="A column's new type.")
+    drop_column: DestructiveRule = Field(default=DestructiveRule.preset(), description="DROP COLUMN.")
+    delete_with_where: DestructiveRule = Field(
+        default=DestructiveRule.preset(), description="DELETE of some rows."
+    )
+    drop_constraint: DestructiveRule = Field(default=DestructiveRule.preset(), description="DROP CONSTRAINT.")
+    alter_column_type: DestructiveRule = Field(
+        default=DestructiveRule.preset(), description="A column's new type."
+    )
 
 
 class ApprovalTimeouts(Section):
@@ -108,6 +114,8 @@ class SafetySection(Section):
         " ago; manifest: its files are as its manifest says. Default: restore when protected, else manifest.",
     )
     destructive_operations: DestructiveOperations = Field(
-        default=DestructiveOperations(), description="A rule for each kind of destructive statement."
+        default=DestructiveOperations.preset(), description="A rule for each kind of destructive statement."
     )
-    approval_timeouts: ApprovalTimeouts = Field(default=ApprovalTimeouts(), description="Bounds on waiting.")
+    approval_timeouts: ApprovalTimeouts = Field(
+        default=ApprovalTimeouts.preset(), description="Bounds on waiting."
+    )

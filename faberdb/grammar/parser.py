@@ -1,6 +1,7 @@
 """PostgreSQL's own parser, from the `postgast` package: the only module that knows it.
 
-Loaded by name, because the package's type stubs name a field `def`, which no type checker can read.
+Loaded by name, because the package's type stubs name a field `def`, which no type checker can read; and when it
+is first used, because that takes 50 ms, and a look at an environment parses nothing.
 """
 
 from __future__ import annotations
@@ -8,8 +9,21 @@ from __future__ import annotations
 import importlib
 from typing import Any, Final
 
-_package: Final[Any] = importlib.import_module("postgast")
-pb: Final[Any] = importlib.import_module("postgast.pg_query_pb2")  # the parse tree's names
+
+class _OnFirstUse:
+    """A module that is imported when something of it is first asked for, which then stays here."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        found = getattr(importlib.import_module(self._name), attribute)
+        setattr(self, attribute, found)
+        return found
+
+
+_package: Final[Any] = _OnFirstUse("postgast")
+pb: Final[Any] = _OnFirstUse("postgast.pg_query_pb2")  # the parse tree's names
 
 
 class NotInGrammar(Exception):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from faberdb.health.examination import check_health
 from faberdb.health.report import AREAS, PROJECT, CheckResult, HealthReport, HealthState
 from faberdb.health.thresholds import Thresholds
 
-__all__ = ["AREAS", "PROJECT", "CheckResult", "HealthReport", "HealthState", "Thresholds", "check_health"]
+__all__ = ["AREAS", "PROJECT", "CheckResult", "HealthReport", "HealthState", "Thresholds"]

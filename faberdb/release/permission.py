@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from faberdb.canonical import digest_of
 from faberdb.errors import ApprovalPending, NotApproved, Refused
-from faberdb.ledger import Entry, Kind, Ledger
+from faberdb.ledger import Kind
 from faberdb.plan import ApprovalLevel
 from faberdb.policy import Autonomy, asks
 from faberdb.release.approval import Decision, Verdict, Vote, check_vote, tally, vote_from_json
 from faberdb.release.opening import close_release
-from faberdb.release.record import Outcome, Release
+from faberdb.release.record import Outcome, Release, rollback_asked, rollback_key
 from faberdb.target import Target
 
 
@@ -203,7 +203,7 @@ def ask_rollback(target: Target, release: Release, *, requester: str, cause: str
     if verdict in {None, Verdict.REJECTED, Verdict.EXPIRED}:
         target.ledger.append(
             Kind.APPROVAL_ASKED,
-            release=_rollback_key(release),
+            release=rollback_key(release),
             environment=release.environment,
             actor=requester or "faber-db",
             body={"digest": rollback_digest(release), "requester": requester, "cause": cause, "run": run},
@@ -245,7 +245,7 @@ def cast_rollback_vote(target: Target, release: Release, vote: Vote, *, repeated
         return
     target.ledger.append(
         Kind.VOTE_CAST,
-        release=_rollback_key(release),
+        release=rollback_key(release),
         environment=release.environment,
         actor=vote.approver,
         body=vote.to_json(),
@@ -257,7 +257,7 @@ def rollback_votes(target: Target, release: Release) -> list[Vote]:
     asked = rollback_asked(target.ledger, release)
     if asked is None:
         return []
-    since = target.ledger.entries(release=_rollback_key(release), kind=Kind.VOTE_CAST, after=asked.seq)
+    since = target.ledger.entries(release=rollback_key(release), kind=Kind.VOTE_CAST, after=asked.seq)
     return [vote_from_json(e.body) for e in since]
 
 
@@ -299,15 +299,3 @@ def rollback_verdict(target: Target, release: Release) -> Verdict | None:
         timeout=timedelta(seconds=target.environment.policy.approval_timeout_s("standard")),
         needed=target.environment.policy.approvals,
     )
-
-
-def rollback_asked(ledger: Ledger, release: Release) -> Entry | None:
-    """When people were last asked to take a release back, or None."""
-    found = ledger.entries(
-        release=_rollback_key(release), kind=Kind.APPROVAL_ASKED, newest_first=True, limit=1
-    )
-    return found[0] if found else None
-
-
-def _rollback_key(release: Release) -> str:
-    return f"{release.id}/rollback"

@@ -162,6 +162,18 @@ def comparable_fingerprint(
     return found.fingerprint if was == now else expected
 
 
+def rollback_key(release: Release) -> str:
+    """The ledger's id of the question whether to take a release back."""
+    return f"{release.id}/rollback"
+
+
+def rollback_asked(ledger: Ledger, release: Release) -> Entry | None:
+    """When people were last asked to take a release back, or None."""
+    asked = Kind.APPROVAL_ASKED
+    found = ledger.entries(release=rollback_key(release), kind=asked, newest_first=True, limit=1)
+    return found[0] if found else None
+
+
 def left_by(ledger: Ledger, environment: str, release: str) -> tuple[Release, str]:
     """A release of the environment, and the schema's fingerprint after its revisions ran.
 

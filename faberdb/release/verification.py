@@ -12,7 +12,8 @@ from faberdb.config.health import HealthSection
 from faberdb.connection import connect
 from faberdb.credentials import ledger_dsn
 from faberdb.errors import FaberError, Refused, VerificationFailed
-from faberdb.health import PROJECT, CheckResult, HealthReport, HealthState, Thresholds, check_health
+from faberdb.health import PROJECT, CheckResult, HealthReport, HealthState, Thresholds
+from faberdb.health.examination import check_health
 from faberdb.health.history import HealthHistory, moved
 from faberdb.health.report import finding, not_run
 from faberdb.health.statements import statement_times

@@ -39,7 +39,7 @@ from faberdb.errors import ConfigInvalid, Refused, ServerUnreachable, Transient,
 from faberdb.given import NOTHING_GIVEN
 from faberdb.policy import Autonomy
 from faberdb.project import Project, load_project
-from faberdb.snapshot.store.place import S3Login, S3Place
+from faberdb.snapshot.place import S3Login, S3Place
 from tasks.approving import asks_person
 from tasks.environments import look_at_environment
 from tasks.policies import ONCE

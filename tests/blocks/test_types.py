@@ -22,7 +22,7 @@ from blocks.release_policy import ReleasePolicy
 from blocks.snapshot_store import S3Bucket, SnapshotStore
 from blocks.work_tracker import WorkTracker
 from faberdb.project import load_project
-from faberdb.snapshot.store.place import S3Place
+from faberdb.snapshot.place import S3Place
 from tests.blocks.authority import Authority, make_authority
 from tests.conftest import REPOSITORY
 

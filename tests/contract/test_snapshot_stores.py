@@ -14,8 +14,9 @@ import pytest
 from faberdb.errors import SnapshotUnusable
 from faberdb.snapshot.files import check_sizes, measure
 from faberdb.snapshot.manifest import Manifest
-from faberdb.snapshot.store import LocalStore, S3Store, SnapshotStore, snapshot_id_of_release
-from faberdb.snapshot.store.place import S3Place
+from faberdb.snapshot.place import S3Place
+from faberdb.snapshot.store import LocalStore, SnapshotStore, snapshot_id_of_release
+from faberdb.snapshot.store.s3 import S3Store
 from tests.s3_server import boto, keys, store_at
 from tests.unit.test_snapshot_manifest import MANIFEST
 

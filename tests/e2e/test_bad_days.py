@@ -17,7 +17,8 @@ import pytest
 
 from deployments.api import PrefectApi
 from deployments.automations import NAMES, register_automations
-from deployments.processes import StackState, end_leftovers, remembered
+from deployments.processes import end_leftovers
+from deployments.stack_state import StackState, remembered
 from deployments.supervisor import end_supervised
 from faberdb.connection import connect
 from faberdb.embedded import stop_server

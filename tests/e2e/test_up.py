@@ -19,7 +19,8 @@ import httpx
 import psutil
 import pytest
 
-from deployments.processes import StackState, end_leftovers, remembered
+from deployments.processes import end_leftovers
+from deployments.stack_state import StackState, remembered
 from deployments.supervisor import end_supervised
 from faberdb.embedded import stop_server
 from faberdb.ledger import Kind

@@ -20,8 +20,9 @@ from faberdb.catalog import read_schema
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
 from faberdb.errors import HistoryRefused, Refused
-from faberdb.health import AREAS, CheckResult, HealthReport, HealthState, Thresholds, check_health
+from faberdb.health import AREAS, CheckResult, HealthReport, HealthState, Thresholds
 from faberdb.health.connectivity import judge_latency
+from faberdb.health.examination import check_health
 from faberdb.health.migrations import judge_revisions
 from faberdb.health.performance import judge_connections
 from faberdb.progress import Progress

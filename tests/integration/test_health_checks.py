@@ -16,9 +16,10 @@ import pytest
 
 from faberdb.connection import Connection, connect, run
 from faberdb.dsn import Dsn
-from faberdb.health import CheckResult, HealthState, Thresholds, check_health
+from faberdb.health import CheckResult, HealthState, Thresholds
 from faberdb.health.connectivity import judge_tls
 from faberdb.health.disk import judge_free
+from faberdb.health.examination import check_health
 from faberdb.health.performance import judge_cache
 from faberdb.health.report import StatementTime
 from faberdb.health.statements import Baseline, slowdowns, statement_times

@@ -10,7 +10,8 @@ import pytest
 
 from faberdb.connection import connect
 from faberdb.dsn import Dsn
-from faberdb.health import CheckResult, HealthState, Thresholds, check_health
+from faberdb.health import CheckResult, HealthState, Thresholds
+from faberdb.health.examination import check_health
 from tests.older_server import OlderServer
 from tests.ports import free_port
 

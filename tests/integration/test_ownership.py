@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from deployments.ownership import owning, unused, using
-from deployments.processes import StackState, remember
 from deployments.stack import Shape, running_stack
+from deployments.stack_state import StackState, remember
 from faberdb.errors import Refused
 
 HOLD = "import sys; from pathlib import Path; from deployments.ownership import owning\n"

@@ -23,8 +23,8 @@ from faberdb.errors import (
     Transient,
 )
 from faberdb.snapshot.manifest import Manifest
-from faberdb.snapshot.store import S3Store
-from faberdb.snapshot.store.place import S3Login, S3Place
+from faberdb.snapshot.place import S3Login, S3Place
+from faberdb.snapshot.store.s3 import S3Store
 from faberdb.snapshot.store.scratch import Scratch
 from tests.contract.test_snapshot_stores import manifest_of, write
 from tests.s3_server import PART, Fault, FaultyS3, boto, keys, open_uploads, store_at
@@ -256,7 +256,7 @@ UPLOADER = textwrap.dedent(
     """
     import pathlib, sys
     from faberdb.snapshot.manifest import read_manifest
-    from faberdb.snapshot.store.place import S3Place
+    from faberdb.snapshot.place import S3Place
     from tests.s3_server import LOGIN, PART, store_at
 
     url, bucket, folder, manifest = sys.argv[1:]

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from cli.main import cli
 from faberdb.connection import connect
 from faberdb.errors import Refused, ServerUnreachable, SnapshotUnusable, Transient
-from faberdb.snapshot.store.place import S3Place
+from faberdb.snapshot.place import S3Place
 from faberdb.target import Target, open_target
 from tests.flows.shoplet import Shoplet, make_shoplet
 from tests.s3_server import Fault, FaultyS3, boto, keys

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from faberdb.errors import FaberError
-from faberdb.snapshot.store.place import S3Login, S3Place
+from faberdb.snapshot.place import S3Login, S3Place
 from faberdb.snapshot.store.s3_client import S3Client
 from tests.ports import free_port
 from tests.s3_server import PART

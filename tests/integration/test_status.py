@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from faberdb.connection import connect
 from faberdb.given import NOTHING_GIVEN
+from faberdb.look import begin_looks
 from faberdb.release.record import newest_release
 from faberdb.release.verification import environment_health, keep_look
 from faberdb.status import EnvironmentStatus, read_status
@@ -17,7 +21,8 @@ LABEL = {"0004_label": "ALTER TABLE account ADD COLUMN label text;"}
 
 
 def status_of(target: Target) -> EnvironmentStatus:
-    (found,) = read_status(target.project, [target.environment], {target.name: NOTHING_GIVEN})
+    looks = begin_looks(target.project, [target.environment], {target.name: NOTHING_GIVEN})
+    (found,) = read_status(target.project, looks)
     return found
 
 
@@ -78,3 +83,18 @@ def test_an_undo_that_waits_is_an_open_approval(shoplet: Shoplet, target: Target
 
     assert line(target, "approval").startswith(f"taking back {release.id} waits for a person, asked ")
     assert line(target, "next") == f"faber-db approve {release.id} --rollback --as NAME"
+
+
+def test_it_imports_neither_prefect_nor_what_it_does_not_use(shoplet: Shoplet) -> None:
+    """Each of them would take longer than the look itself."""
+    heavy = ("prefect", "postgast", "boto3", "httpx", "psutil")
+    script = f"import sys; sys.modules.update(dict.fromkeys({heavy}))\nfrom cli.main import main\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "status", "--project", shoplet.root],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "revisions    2 applied, none pending" in done.stdout

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from faberdb.snapshot.place import S3Login, S3Place, parse_s3_url
 from faberdb.snapshot.store import new_snapshot_id, snapshot_id_of_release
-from faberdb.snapshot.store.place import S3Login, S3Place, parse_s3_url
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -3,11 +3,9 @@
 from faberdb.snapshot.store.ids import new_snapshot_id, snapshot_id_of_release
 from faberdb.snapshot.store.local import LocalStore
 from faberdb.snapshot.store.protocol import SnapshotStore, Unfinished
-from faberdb.snapshot.store.s3 import S3Store
 
 __all__ = [
     "LocalStore",
-    "S3Store",
     "SnapshotStore",
     "Unfinished",
     "new_snapshot_id",

@@ -15,7 +15,7 @@ from io import IOBase
 from typing import Any, Final, Protocol
 
 from faberdb.errors import Refused
-from faberdb.snapshot.store.place import S3Place
+from faberdb.snapshot.place import S3Place
 from faberdb.snapshot.store.s3_errors import NotSpoken, ObjectMissing, UploadGone, explained
 
 _CONNECT_S: Final = 10

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from faberdb.errors import AuthenticationFailed, FaberError, Failed, Refused, ServerUnreachable, Transient
-from faberdb.snapshot.store.place import S3Place
+from faberdb.snapshot.place import S3Place
 
 
 class ObjectMissing(Refused):

@@ -18,7 +18,7 @@ from typing import BinaryIO, Final
 from faberdb.errors import Failed
 from faberdb.snapshot.files import sizes_in
 from faberdb.snapshot.manifest import FileFacts
-from faberdb.snapshot.store.place import MIN_PART_BYTES
+from faberdb.snapshot.place import MIN_PART_BYTES
 from faberdb.snapshot.store.s3_client import S3Client
 from faberdb.snapshot.store.s3_errors import UploadGone
 from faberdb.snapshot.store.transfer import Transfer, all_of
