@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Hundreds of modules, compiled once and not at each start of each process.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint check lock clean
 
 demo: $(READY)

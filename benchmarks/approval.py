@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from deployments.api import PrefectApi
+from deployments.stack import free_port
 from deployments.stack_state import remembered
 from faberdb.ledger import Kind
 from faberdb.release.record import Release, newest_release
@@ -44,7 +44,7 @@ def main() -> None:
         os.environ["FABER_DB_HOME"] = str(Path(folder) / "home")
         os.environ.pop("PREFECT_API_URL", None)
         _command(root, "db-create", "production")
-        _command(root, "up", "--detach", "--port", _port(), "--webhook-port", "0")
+        _command(root, "up", "--detach", "--port", str(free_port()), "--webhook-port", "0")
         try:
             api = PrefectApi(remembered(Path(folder) / "home").api)
             seconds = [_one_release(root, api, number) for number in range(rounds + 1)][1:]
@@ -109,12 +109,6 @@ def _command(root: Path, *arguments: str) -> None:
     )
     if done.returncode:
         sys.exit(f"faber-db {arguments[0]} failed: {done.stderr.strip()[-800:]}")
-
-
-def _port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 def _print(seconds: list[float]) -> None:

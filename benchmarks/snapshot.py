@@ -45,7 +45,8 @@ def main() -> None:
     """Make the database, take turns, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=int, default=100, help="of pgbench")
-    parser.add_argument("--tables", type=int, default=5_000, help="of the schema without rows")
+    parser.add_argument("--tables", type=int, default=5_000, help="of the schema")
+    parser.add_argument("--rows", type=int, default=0, help="in each of its tables")
     parser.add_argument("--only", choices=("pgbench", "schema"))
     parser.add_argument("--checksums", type=Checksums, default=Checksums.SAMPLE)
     parser.add_argument("--rounds", type=int, default=3, help="measured, after one that is not")
@@ -70,9 +71,8 @@ def main() -> None:
                     given,
                 )
             if given.only != "pgbench":
-                _measure(
-                    f"{given.tables:,} tables", server, home, lambda d: create_tables(d, given.tables), given
-                )
+                title = f"{given.tables:,} tables of {given.rows} rows"
+                _measure(title, server, home, lambda d: _tables(d, given.tables, given.rows), given)
         finally:
             stop_server(home)
 
@@ -81,6 +81,17 @@ def _pgbench(dsn: Dsn, scale: int) -> None:
     ensure_database(dsn)
     command = [client_program("pgbench"), "--initialize", "--quiet", f"--scale={scale}", dsn.database]
     subprocess.run(command, env=_environment(dsn), check=True, stderr=subprocess.DEVNULL)
+
+
+def _tables(dsn: Dsn, tables: int, rows: int) -> None:
+    create_tables(dsn, tables)
+    with connect(dsn, purpose="benchmark") as conn:
+        conn.execute("SET synchronous_commit = off")
+        for number in range(tables) if rows else ():
+            conn.execute(
+                f"INSERT INTO t{number} (name) SELECT 'row ' || g FROM generate_series(1, {rows}) g".encode()
+            )
+        conn.execute("VACUUM ANALYZE")
 
 
 def _measure(

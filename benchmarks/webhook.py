@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from typing import Final
 import httpx
 
 from deployments.api import PrefectApi
-from deployments.stack import running_stack
+from deployments.stack import free_port, running_stack
 from faberdb.embedded import start_server, stop_server
 
 _TARGET_MS: Final = 200
@@ -78,9 +77,7 @@ def _register(api: PrefectApi) -> None:
 @contextlib.contextmanager
 def _receiver(folder: Path, api: PrefectApi) -> Iterator[tuple[str, str]]:
     secret = secrets.token_hex()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "deployments.webhooks", "--project", str(folder), "--port", str(port)]
     env = {**os.environ, "PREFECT_API_URL": api.url, "FABER_DB_GITHUB_SECRET": secret}
     with (folder / "log").open("wb") as log:

@@ -204,7 +204,7 @@ def _receiver(env: dict[str, str], shape: Shape) -> Service:
 
 
 def _environment(home: Path, shape: Shape) -> dict[str, str]:
-    port = shape.port or _free_port()
+    port = shape.port or free_port()
     login = {CLIENT_AUTH_VARIABLE: _login()} if _login() else {}
     project = {"FABER_DB_PROJECT": str(shape.project)} if shape.project else {}
     return {
@@ -295,7 +295,8 @@ def _wait(ready: Callable[[], bool], running: Running, home: Path) -> None:
         time.sleep(0.1)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

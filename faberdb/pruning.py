@@ -21,7 +21,7 @@ from faberdb.release.proving import restored_name
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.snapshot.files import check_sizes
 from faberdb.snapshot.manifest import Manifest
-from faberdb.snapshot.restore import restored_from
+from faberdb.snapshot.mark import restored_from
 from faberdb.snapshot.store import SnapshotStore
 from faberdb.snapshot.template import drop_copy
 from faberdb.swap import list_set_aside

@@ -18,7 +18,8 @@ from faberdb.progress import Progress
 from faberdb.project import Project
 from faberdb.snapshot.check import check_files
 from faberdb.snapshot.manifest import Manifest, SnapshotKind
-from faberdb.snapshot.restore import drop_restored, restore_beside
+from faberdb.snapshot.mark import drop_restored
+from faberdb.snapshot.restore import restore_beside
 from faberdb.snapshot.template import require_copy
 from faberdb.target import Target
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from deployments.stack import free_port
 from faberdb.dsn import Dsn
-from tests.ports import free_port
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ def check_vote(
     level: ApprovalLevel,
     approvers: Sequence[str] = (),
     before: Sequence[Vote] = (),
+    command: str,
     repeated: bool = False,
-    command: str = "faber-db approve RELEASE",
 ) -> None:
     """Refuse a vote that must not count.
 
@@ -81,8 +81,8 @@ def check_vote(
         level: what the plan's risk asks of the approver.
         approvers: who may approve; empty for anybody but the requester.
         before: the votes that were cast on the same question.
-        repeated: whether exactly the same vote may come twice, as from a command that is run again.
         command: what an approver types; told to whom is refused.
+        repeated: whether exactly the same vote may come twice, as from a command that is run again.
 
     Raises:
         NotApproved: says which rule it breaks.
@@ -97,23 +97,7 @@ def check_vote(
         raise NotApproved("A vote needs the approver's name.", next_step=f"{command} --as NAME")
     if vote.decision is Decision.REJECT:
         return
-    if not requester.strip():
-        raise NotApproved(
-            "Nobody is named as the one who asked, so nobody can be told apart from them.",
-            next_step="reject it, and ask again with the requester's name",
-        )
-    if _same_person(vote.approver, requester):
-        raise NotApproved(
-            f"{vote.approver} asked for this release and cannot approve it.",
-            why="A protected environment takes two people.",
-            next_step=f"have someone else run: {command}",
-        )
-    if approvers and not any(_same_person(vote.approver, a) for a in approvers):
-        raise NotApproved(
-            f"{vote.approver} may not approve releases of this environment.",
-            why=f"Its policy names: {', '.join(approvers)}.",
-            next_step=f"have one of them run: {command}",
-        )
+    _check_person(vote.approver, requester, approvers, command)
     known = repeated and vote in before
     if not known and vote.approver.strip().casefold() in approving(before, digest):
         raise NotApproved(
@@ -125,6 +109,27 @@ def check_vote(
             "This plan destroys something, and the approval lacks the confirmation phrase.",
             why=f"The phrase is {CONFIRMATION_PHRASE!r}, to be typed by the approver.",
             next_step=f"{command} --phrase {CONFIRMATION_PHRASE}",
+        )
+
+
+def _check_person(approver: str, requester: str, approvers: Sequence[str], command: str) -> None:
+    """Whether somebody may say yes at all."""
+    if not requester.strip():
+        raise NotApproved(
+            "Nobody is named as the one who asked, so nobody can be told apart from them.",
+            next_step="reject it, and ask again with the requester's name",
+        )
+    if _same_person(approver, requester):
+        raise NotApproved(
+            f"{approver} asked for this release and cannot approve it.",
+            why="A protected environment takes two people.",
+            next_step=f"have someone else run: {command}",
+        )
+    if approvers and not any(_same_person(approver, a) for a in approvers):
+        raise NotApproved(
+            f"{approver} may not approve releases of this environment.",
+            why=f"Its policy names: {', '.join(approvers)}.",
+            next_step=f"have one of them run: {command}",
         )
 
 

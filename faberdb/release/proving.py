@@ -22,7 +22,8 @@ from faberdb.release.journal import Journal
 from faberdb.release.record import Release
 from faberdb.snapshot.check import check_files
 from faberdb.snapshot.manifest import Manifest
-from faberdb.snapshot.restore import drop_restored, restore_beside
+from faberdb.snapshot.mark import drop_restored
+from faberdb.snapshot.restore import restore_beside
 from faberdb.target import Target
 
 STEP = "prove snapshot"

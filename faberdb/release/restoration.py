@@ -18,7 +18,8 @@ from faberdb.release.opening import opening, plan_target, release_id, supersede
 from faberdb.release.record import Release, newest_release, read_release
 from faberdb.snapshot.check import check_files
 from faberdb.snapshot.manifest import Manifest
-from faberdb.snapshot.restore import half_restored, restore_beside
+from faberdb.snapshot.mark import half_restored
+from faberdb.snapshot.restore import restore_beside
 from faberdb.target import Target
 from faberdb.verifying import require_own
 

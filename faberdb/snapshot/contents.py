@@ -62,7 +62,6 @@ class Table:
     name: str  # schema-qualified, quoted
     place: tuple[str, str]
     key: tuple[tuple[str, bool], ...]  # the primary key's columns, and whether each is an integer
-    bytes: int
 
 
 def list_tables(conn: Connection) -> tuple[Table, ...]:
@@ -73,15 +72,18 @@ def list_tables(conn: Connection) -> tuple[Table, ...]:
     with explained("The tables could not be listed."):
         rows = conn.execute(_TABLES).fetchall()
     return tuple(
-        Table(name=name, place=(schema, table), key=tuple((c, i) for c, i in key), bytes=size)
-        for name, schema, table, size, key in rows
+        Table(name=name, place=(schema, table), key=tuple((c, i) for c, i in key))
+        for name, schema, table, key in rows
     )
 
 
-def shares(tables: Sequence[Table], wanted: Checksums) -> dict[str, int]:
+def shares(conn: Connection, tables: Sequence[Table], wanted: Checksums) -> dict[str, int]:
     """Which share of each table's rows the policy wants in its checksum; 0 is none."""
-    share = {Checksums.NONE: 0, Checksums.FULL: 1, Checksums.SAMPLE: SHARE}[wanted]
-    return {t.name: share if share < SHARE or (t.key and t.bytes > _LARGE_BYTES) else 1 for t in tables}
+    if wanted is not Checksums.SAMPLE:
+        return dict.fromkeys((t.name for t in tables), 1 if wanted is Checksums.FULL else 0)
+    with explained("The tables' sizes could not be read."):
+        large = {name for (name,) in conn.execute(_LARGE)}
+    return {t.name: SHARE if t.key and t.name in large else 1 for t in tables}
 
 
 def hold_tables(conn: Connection, tables: Sequence[Table]) -> None:
@@ -132,8 +134,15 @@ def read_contents(
         sees_objects = conn.execute("SELECT has_table_privilege('pg_largeobject', 'SELECT')").fetchone() == (
             True,
         )
-        for start in range(0, len(tables), _TABLES_A_STATEMENT):
-            part = tables[start : start + _TABLES_A_STATEMENT]
+        filled = {name for (name,) in conn.execute(_FILLED)}
+        for table in tables:
+            if table.name not in filled:
+                rows[table.name] = 0
+                if share.get(table.name):
+                    checksums[table.name] = Checksum(share=share[table.name], sum="0")
+        full = [t for t in tables if t.name in filled]
+        for start in range(0, len(full), _TABLES_A_STATEMENT):
+            part = full[start : start + _TABLES_A_STATEMENT]
             arms = [_arm(t, share.get(t.name, 0), sees_objects) for t in part]
             with looking(conn, moment):
                 found = conn.execute(sql.SQL(" UNION ALL ").join(arms)).fetchall()
@@ -208,14 +217,27 @@ def _key_hash(table: Table) -> sql.Composed:
 
 _TABLES: Final[Any] = f"""
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, n.nspname::text, c.relname::text,
-  pg_table_size(c.oid)::bigint,
   COALESCE((SELECT json_agg(json_build_array(a.attname, a.atttypid IN (20, 21, 23)) ORDER BY a.attnum)
             FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
             WHERE i.indrelid = c.oid AND i.indisprimary), '[]')
 {ORDINARY_TABLES}
-UNION ALL SELECT 'pg_catalog.pg_largeobject_metadata', 'pg_catalog', 'pg_largeobject_metadata', 0, '[]'
+UNION ALL SELECT 'pg_catalog.pg_largeobject_metadata', 'pg_catalog', 'pg_largeobject_metadata', '[]'
 ORDER BY 1
 """  # noqa: S608 -- of constants
+
+# A heap without a page holds no row that anybody sees: nothing of it needs a scan.
+_FILLED: Final[Any] = f"""
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+{ORDINARY_TABLES} AND (c.relam <> 2 OR pg_relation_size(c.oid) > 0)
+UNION ALL SELECT 'pg_catalog.pg_largeobject_metadata'
+"""
+
+# The file system is asked for two files of each table, and not for all that pg_table_size wants to know.
+_LARGE: Final[Any] = f"""
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+{ORDINARY_TABLES}
+  AND pg_relation_size(c.oid) + COALESCE(pg_relation_size(NULLIF(c.reltoastrelid, 0)), 0) > {_LARGE_BYTES}
+"""
 
 # A hole in a large object reads as zeros, and a dump fills it with them: zeros at a page's end do not count.
 _OBJECTS_SUM: Final = """

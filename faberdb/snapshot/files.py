@@ -6,7 +6,8 @@ All of them, no other, and each byte for byte. Refuses to know where they are ke
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,19 +17,19 @@ from faberdb.snapshot.manifest import FileFacts, Manifest
 MANIFEST: Final = "manifest.json"
 DUMP: Final = "dump"  # the archive's folder within a snapshot
 SCHEMA: Final = "schema.json"  # the schema whose fingerprint the manifest has
+_PIECE: Final = 1 << 18  # bytes read at a time
 
 
 def measure(folder: Path) -> Mapping[str, FileFacts]:
     """The size and checksum of every file that was written, for the manifest."""
-    return {
-        name: FileFacts(bytes=size, sha256=_sha256(folder / name)) for name, size in sizes_in(folder).items()
-    }
+    sizes = sizes_in(folder)
+    return {n: FileFacts(bytes=s, sha256=_sha256(os.path.join(folder, n))) for n, s in sizes.items()}
 
 
 def sizes_in(folder: Path) -> Mapping[str, int]:
     """The bytes of each file in a folder, but the manifest, by its name with "/"."""
-    found = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if not p.is_dir()}
-    return {name: found[name].stat().st_size for name in sorted(found) if name != MANIFEST}
+    found = dict(_sizes(folder, ""))
+    return {name: found[name] for name in sorted(found) if name != MANIFEST}
 
 
 def check_sizes(manifest: Manifest, there: Mapping[str, int]) -> None:
@@ -55,7 +56,7 @@ def check_folder(manifest: Manifest, folder: Path) -> None:
     """
     check_sizes(manifest, sizes_in(folder))
     for name in manifest.files:
-        if _sha256(folder / name) != manifest.files[name].sha256:
+        if _sha256(os.path.join(folder, name)) != manifest.files[name].sha256:
             raise corrupt(manifest, name)
 
 
@@ -86,6 +87,18 @@ def unusable(manifest: Manifest, why: str) -> SnapshotUnusable:
     )
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sizes(folder: str | Path, below: str) -> Iterator[tuple[str, int]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _sizes(entry.path, f"{below}{entry.name}/")
+            else:  # a link is no file of ours: it has the size of its text
+                yield below + entry.name, entry.stat(follow_symlinks=False).st_size
+
+
+def _sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from faberdb.connection import Connection
 from faberdb.database_properties import set_comment
+from faberdb.databases import drop_database, maintenance
+from faberdb.dsn import Dsn
 
 _RESTORING = "faber-db restoring "
 _RESTORED = "faber-db restored "
@@ -52,3 +54,22 @@ def _parse(text: str | None) -> Mark | None:
 def set_mark(conn: Connection, name: str, mark: Mark) -> None:
     """Write the mark; a database has one."""
     set_comment(conn, name, (_RESTORED if mark.done else _RESTORING) + mark.snapshot)
+
+
+def restored_from(dsn: Dsn, snapshot: str) -> bool:
+    """Whether the database is there and a restore of the snapshot made it, finished or not."""
+    with maintenance(dsn, purpose="look at a restored copy", read_only=True) as conn:
+        mark = read_mark(conn, dsn.database)
+    return mark is not None and mark.snapshot == snapshot
+
+
+def drop_restored(dsn: Dsn, snapshot: str) -> bool:
+    """Drop the database if a restore of the snapshot made it, and no other; whether it was there."""
+    return restored_from(dsn, snapshot) and drop_database(dsn)
+
+
+def half_restored(dsn: Dsn) -> bool:
+    """Whether the database is one that a restore began and did not finish."""
+    with maintenance(dsn, purpose="look at a restore") as conn:
+        mark = read_mark(conn, dsn.database)
+        return mark is not None and not mark.done

@@ -184,25 +184,6 @@ def _grown(dsn: Dsn, progress: Progress) -> Iterator[Callable[[], None]]:
         yield watch
 
 
-def restored_from(dsn: Dsn, snapshot: str) -> bool:
-    """Whether the database is there and a restore of the snapshot made it, finished or not."""
-    with maintenance(dsn, purpose="look at a restored copy", read_only=True) as conn:
-        mark = read_mark(conn, dsn.database)
-    return mark is not None and mark.snapshot == snapshot
-
-
-def drop_restored(dsn: Dsn, snapshot: str) -> bool:
-    """Drop the database if a restore of the snapshot made it, and no other; whether it was there."""
-    return restored_from(dsn, snapshot) and drop_database(dsn)
-
-
-def half_restored(dsn: Dsn) -> bool:
-    """Whether the database is one that a restore began and did not finish."""
-    with maintenance(dsn, purpose="look at a restore") as conn:
-        mark = read_mark(conn, dsn.database)
-        return mark is not None and not mark.done
-
-
 def _kept(
     manifest: Manifest, store: SnapshotStore, dsn: Dsn, roles: bool, progress: Progress
 ) -> Proof | None:

@@ -42,7 +42,7 @@ def see(conn: Connection, tables: Sequence[Table], request: SnapshotRequest, *, 
         Transient: a table is locked, or a statement's time ran out.
     """
     at = datetime.now(UTC)
-    contents = read_contents(conn, tables, shares(tables, request.checksums), moment=moment)
+    contents = read_contents(conn, tables, shares(conn, tables, request.checksums), moment=moment)
     with looking(conn, moment):
         schema = read_schema(conn, leave_out=request.tracking_tables)
         owners = {owner for name, owner in schema.objects.items() if name.startswith("owner of ")}

@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, LiteralString
 
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
@@ -164,16 +164,22 @@ def found(store: SnapshotStore, request: SnapshotRequest, dsn: Dsn) -> Manifest:
 def _require_space(conn: Connection, store: SnapshotStore, dsn: Dsn) -> None:
     """Refuse before the disk fills up. Compressed text is nearly always smaller than the tables it came from."""
     free = store.free_bytes()
-    row = conn.execute(_TABLE_BYTES).fetchone()
-    assert row is not None
-    needed = int(row[0]) + _MARGIN
-    if free is not None and free < needed:
+    if free is None or _bytes(conn, _DATABASE_BYTES) + _MARGIN <= free:
+        return
+    needed = _bytes(conn, _TABLE_BYTES) + _MARGIN
+    if free < needed:
         raise Refused(
             f"The snapshot store has {mib(free)} free, and a snapshot of {dsn.database!r} may need"
             f" {mib(needed)}; nothing was written.",
             why="The estimate is the size of the tables without their indexes.",
             next_step="free some space, or keep the snapshots on a larger disk",
         )
+
+
+def _bytes(conn: Connection, query: LiteralString) -> int:
+    row = conn.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _freeze(conn: Connection) -> str:
@@ -277,6 +283,8 @@ def _left(deadline: float) -> float:
     return max(1.0, deadline - time.monotonic())
 
 
+# With its indexes, which a dump does not hold: more than enough, and one look where the other is one for each table.
+_DATABASE_BYTES: Final = "SELECT pg_database_size(current_database())"
 _TABLE_BYTES: Final = """
 SELECT COALESCE(sum(pg_table_size(oid)), 0)::bigint FROM pg_class
 WHERE relkind IN ('r', 'm') AND (oid >= 16384 OR relname = 'pg_largeobject')

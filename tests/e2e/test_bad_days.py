@@ -18,6 +18,7 @@ import pytest
 from deployments.api import PrefectApi
 from deployments.automations import NAMES, register_automations
 from deployments.processes import end_leftovers
+from deployments.stack import free_port
 from deployments.stack_state import StackState, remembered
 from deployments.supervisor import end_supervised
 from faberdb.connection import connect
@@ -30,7 +31,6 @@ from faberdb.target import open_target
 from tests.e2e.test_commands import Ran, faber_db
 from tests.e2e.test_up import until
 from tests.flows.shoplet import Shoplet, make_shoplet
-from tests.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -174,14 +174,14 @@ def test_a_release_outlives_two_ends_of_the_server(up: Up, shoplet: Shoplet) -> 
     assert up.api.state(run).kind == "COMPLETED"
 
 
-# Both run it on one server: each waits until the other is at it too.
+# Both run it on one server: each waits until the other is at it too. No other session speaks of a meeting.
 _MEETING = """
 CREATE TABLE slow (id int);
 INSERT INTO slow VALUES (1);
-DO $$ BEGIN
+DO $$ BEGIN -- {name} meets
     FOR tenth IN 1 .. 1200 LOOP
         PERFORM pg_stat_clear_snapshot();
-        EXIT WHEN (SELECT count(DISTINCT datname) FROM pg_stat_activity WHERE query LIKE '%{name}%') = 2;
+        EXIT WHEN (SELECT count(DISTINCT datname) FROM pg_stat_activity WHERE query LIKE '%{name} meets%') = 2;
         ASSERT tenth < 1200, 'the other release waits for this one';
         PERFORM pg_sleep(0.1);
     END LOOP;

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from deployments.processes import end_leftovers
+from deployments.stack import free_port
 from deployments.stack_state import StackState, remembered
 from deployments.supervisor import end_supervised
 from faberdb.embedded import stop_server
@@ -28,7 +29,6 @@ from faberdb.release.record import Outcome
 from faberdb.target import open_target
 from tests.e2e.test_commands import faber_db, wait_until_ended
 from tests.flows.shoplet import GOOD, Shoplet, make_shoplet
-from tests.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -41,6 +41,7 @@ repository = "acme/shop"
 event = "push"
 source = "{source}"
 """
+WORKER_LOOKS = "1.5"  # seconds; not the default, to see that it is honoured
 SLOW = {"0006_slow": "CREATE TABLE slow (id int);\nSELECT pg_sleep(6);"}
 
 
@@ -99,6 +100,7 @@ def up(home: Path) -> Iterator[Up]:
         patch.setenv("PYTHONPATH", str(code))
         for name in ("PREFECT_API_URL", "PREFECT_HOME", "FABER_DB_PROJECT"):
             patch.delenv(name, raising=False)
+        patch.setenv("PREFECT_WORKER_QUERY_SECONDS", WORKER_LOOKS)
         shoplet = make_shoplet(base / "shoplet")
         patch.setenv("FABER_DB_GITHUB_SECRET", SECRET)
         with (shoplet.root / "faber-db.toml").open("a") as config:
@@ -269,6 +271,7 @@ def test_doctor_says_that_all_of_it_is_well_and_what_to_type_when_it_is_not(up: 
     told = {f["subject"]: f for f in well.json["findings"]}
     assert {"Prefect", "workers", "deployments", "recovery", "webhook receiver"} <= set(told)
     assert all(told[s]["well"] for s in ("Prefect", "deployments", "recovery", "webhook receiver"))
+    assert up.service("worker start").environ()["PREFECT_WORKER_QUERY_SECONDS"] == WORKER_LOOKS
     receiver = up.service("deployments.webhooks")
     receiver.suspend()
     try:

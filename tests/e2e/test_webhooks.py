@@ -10,9 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.stack import Stack
+from deployments.stack import Stack, free_port
 from tests.flows.shoplet import Shoplet
-from tests.ports import free_port
 from tests.webhooks.deliveries import COMMIT, any_ci, generic, github, github_pull_request, github_push
 from tests.webhooks.standin import Receiver, command, receiver, wait_for
 

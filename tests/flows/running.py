@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from pathlib import Path
 
 import fastapi  # noqa: F401 -- Prefect imports it in a process's first run; here once for all
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from faberdb.connection import connect
-from faberdb.errors import FaberError, Failed
+from faberdb.errors import FaberError
 from faberdb.policy import Autonomy
-from faberdb.release.journal import LISTENERS, Moment
-from faberdb.target import open_target
+from faberdb.release.journal import LISTENERS
 from flows.evaluate import evaluate
 from flows.release import release
 from flows.rollback import rollback
+from tests.faults import saboteur
 
 TOLD = ".told"
 """The file in the project's folder with the last release's error."""
@@ -58,7 +55,7 @@ def run_rollback_to(root: str, revision: str, snapshot: str = "") -> None:
 
 def _run(flow: object, fault: str, how: str, root: str = "") -> None:
     if fault:
-        LISTENERS.append(_saboteur(fault, how, root))
+        LISTENERS.append(saboteur(fault, how, root))
     try:
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             flow()  # type: ignore[operator]
@@ -67,24 +64,3 @@ def _run(flow: object, fault: str, how: str, root: str = "") -> None:
         if root:  # what a fork writes to stderr, no test reads for certain
             Path(root, TOLD).write_text(str(error))
         sys.exit(error.exit_code)
-
-
-def _saboteur(fault: str, how: str, root: str):  # type: ignore[no-untyped-def]
-    step, stage, count = fault.split(":")
-    left = [int(count)]
-
-    def strike(moment: Moment) -> None:
-        if (moment.step, moment.stage.value) != (step, stage):
-            return
-        left[0] -= 1
-        if left[0] != 0:
-            return
-        if how == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if how == "drift":
-            with open_target(root, "production") as target, connect(target.dsn, purpose="test") as conn:
-                conn.execute("CREATE TABLE somebodys ()")
-            return
-        raise Failed(f"sabotaged at {fault}")
-
-    return strike

@@ -27,36 +27,38 @@ _BEFORE_THE_FIRST_EFFECT = (
         "prove snapshot:done:1",
     ),
 )
+_TAKING_AND_PROVING = tuple(moment for moment in _BEFORE_THE_FIRST_EFFECT if ":noted:" in moment)
 _APPLYING = ("apply:intended:1", *(f"apply:noted:{n}" for n in (1, 2, 3, 4, 5, 6, 7)))
+_NOTHING_APPLIED = _APPLYING[:3]  # its first revision is not committed yet
 _AFTER_THE_LAST_EFFECT = (
-    "apply:done:1",
-    *(
-        "verify revisions:intended:1",
-        "verify revisions:done:1",
-        "health after:intended:1",
-        "health after:done:1",
-    ),
+    *("apply:done:1", "verify revisions:intended:1", "verify revisions:done:1"),
+    *("health after:intended:1", "health after:done:1"),
 )
 _UNDOING = (
-    *("choose undo:intended:1", "choose undo:done:1"),
-    *("restore beside:intended:1", "restore beside:noted:1", "restore beside:done:1"),
-    *("swap:intended:1", *(f"swap:noted:{n}" for n in (1, 2, 3, 4, 5)), "swap:done:1"),
-    *(
-        "count later rows:intended:1",
-        "count later rows:done:1",
-        "verify undone:intended:1",
-        "verify undone:done:1",
-    ),
+    *("choose undo:intended:1", "choose undo:done:1", "restore beside:intended:1", "restore beside:done:1"),
+    *("swap:intended:1", "swap:done:1", "count later rows:intended:1", "count later rows:done:1"),
+    *("verify undone:intended:1", "verify undone:done:1"),
 )
-_UNDOING_IN_PLACE = (
-    "choose undo:done:1",
-    *("undo in place:intended:1", *(f"undo in place:noted:{n}" for n in (1, 2, 3)), "undo in place:done:1"),
-)
+_EXCHANGING = ("restore beside:noted:1", *(f"swap:noted:{n}" for n in (1, 2, 3, 4, 5)))
+_UNDOING_IN_PLACE = ("choose undo:done:1", "undo in place:intended:1", "undo in place:done:1")
+_NOTED_IN_PLACE = tuple(f"undo in place:noted:{n}" for n in (1, 2, 3))
 
 
 def in_pairs(moments: tuple[str, ...]) -> list[tuple[str, ...]]:
     """An undo that dies a third time is left to a person."""
     return [moments[n : n + 2] for n in range(0, len(moments), 2)]
+
+
+def alone(moments: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Within a step each counts its notes from its beginning, so that a second one would be another."""
+    return [(moment,) for moment in moments]
+
+
+def die(shoplet: Shoplet, forked: Forked, moments: tuple[str, ...]) -> None:
+    """Ask for the release, and be killed, at one moment after the other."""
+    for moment in moments:
+        assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL, moment
+        assert shoplet.chain_is_whole(), moment
 
 
 def assert_released(shoplet: Shoplet, before: str) -> None:
@@ -66,36 +68,29 @@ def assert_released(shoplet: Shoplet, before: str) -> None:
     assert shoplet.databases() == [shoplet.dsn.database], "a release that ended well leaves no other behind"
 
 
-def assert_taken_back(shoplet: Shoplet, before: str) -> None:
-    assert shoplet.newest().outcome in {Outcome.ROLLED_BACK, Outcome.ABORTED}
+def assert_taken_back(shoplet: Shoplet, before: str, *, aborted: bool = False) -> None:
+    assert shoplet.newest().outcome is (Outcome.ABORTED if aborted else Outcome.ROLLED_BACK)
     assert shoplet.state() == before
     assert shoplet.chain_is_whole()
 
 
 @pytest.mark.parametrize(
-    "moments", [_BEFORE_THE_FIRST_EFFECT, _AFTER_THE_LAST_EFFECT], ids=["before", "after"]
+    "moments",
+    [
+        tuple(m for m in _BEFORE_THE_FIRST_EFFECT if m not in _TAKING_AND_PROVING),
+        _AFTER_THE_LAST_EFFECT,
+        *alone(_TAKING_AND_PROVING),
+        *alone(_APPLYING),
+    ],
+    ids=" then ".join,
 )
-def test_a_release_killed_at_one_moment_after_another_is_finished_by_the_same_command(
+def test_a_killed_release_is_finished_by_the_same_command(
     shoplet: Shoplet, forked: Forked, moments: tuple[str, ...]
 ) -> None:
     before = shoplet.state()
     shoplet.add(GOOD)
     shoplet.approve()
-    for moment in moments:
-        assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL, moment
-        assert shoplet.chain_is_whole(), moment
-    assert forked(run_release, str(shoplet.root)) == 0
-    assert_released(shoplet, before)
-
-
-@pytest.mark.parametrize("moment", _APPLYING)
-def test_a_release_killed_while_it_applies_is_finished_by_the_same_command(
-    shoplet: Shoplet, forked: Forked, moment: str
-) -> None:
-    before = shoplet.state()
-    shoplet.add(GOOD)
-    shoplet.approve()
-    assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL
+    die(shoplet, forked, moments)
     assert forked(run_release, str(shoplet.root)) == 0
     assert_released(shoplet, before)
 
@@ -121,19 +116,17 @@ def test_a_release_failing_at_any_moment_after_the_first_effect_is_taken_back(
     shoplet.add(GOOD)
     shoplet.approve()
     assert forked(run_release, str(shoplet.root), moment, "fail") == 5
-    assert_taken_back(shoplet, before)
+    assert_taken_back(shoplet, before, aborted=moment in _NOTHING_APPLIED)
 
 
-@pytest.mark.parametrize("moments", in_pairs(_UNDOING), ids=" then ".join)
-def test_an_undo_killed_at_two_moments_is_finished_by_the_same_command(
+@pytest.mark.parametrize("moments", [*in_pairs(_UNDOING), *alone(_EXCHANGING)], ids=" then ".join)
+def test_a_killed_undo_is_finished_by_the_same_command(
     shoplet: Shoplet, forked: Forked, moments: tuple[str, ...]
 ) -> None:
     before = shoplet.state()
     shoplet.add(FAILS_CHECK)
     shoplet.approve()
-    for moment in moments:
-        assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL, moment
-        assert shoplet.chain_is_whole(), moment
+    die(shoplet, forked, moments)
     assert forked(run_release, str(shoplet.root)) == 5
     assert_taken_back(shoplet, before)
     aside = [n for n in shoplet.databases() if "before_rollback" in n]
@@ -149,20 +142,21 @@ def test_an_undo_killed_while_it_restores_what_no_proof_left_is_finished_by_the_
     before = shoplet.state()
     shoplet.add(FAILS_CHECK)
     shoplet.approve()
-    assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL
+    die(shoplet, forked, (moment,))
     assert forked(run_release, str(shoplet.root)) == 5
     assert_taken_back(shoplet, before)
 
 
-@pytest.mark.parametrize("moments", in_pairs(_UNDOING_IN_PLACE), ids=" then ".join)
-def test_an_undo_in_place_killed_at_two_moments_is_finished_by_the_same_command(
+@pytest.mark.parametrize(
+    "moments", [*in_pairs(_UNDOING_IN_PLACE), *alone(_NOTED_IN_PLACE)], ids=" then ".join
+)
+def test_a_killed_undo_in_place_is_finished_by_the_same_command(
     shoplet: Shoplet, forked: Forked, moments: tuple[str, ...]
 ) -> None:
     before = shoplet.state()
     shoplet.add(FAILS_ADDED)
     shoplet.approve()
-    for moment in moments:
-        assert forked(run_release, str(shoplet.root), moment, "kill") == -signal.SIGKILL, moment
+    die(shoplet, forked, moments)
     assert forked(run_release, str(shoplet.root)) == 5
     assert (shoplet.newest().done("undo in place") or {})["undone"]
     assert_taken_back(shoplet, before)

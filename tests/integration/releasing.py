@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from faberdb.connection import connect
 from faberdb.release import execution, permission, rollback, undo
 from faberdb.release.approval import Decision, Vote
 from faberdb.release.lock import hold_environment
@@ -56,3 +57,14 @@ def end_undo(target: Target, release: Release) -> Release:
     undo.verify_undone(target, release)
     undo.close_rolled_back(target, release, rollback.choose_way(target, release))
     return read_release(target.ledger, release.id)
+
+
+def write(target: Target, *statements: str) -> None:
+    with connect(target.dsn, purpose="test") as conn:
+        for statement in statements:
+            conn.execute(statement.encode())
+
+
+def read(target: Target, query: str, database: str = "") -> list[tuple[object, ...]]:
+    with connect(target.dsn.with_database(database or target.dsn.database), purpose="test") as conn:
+        return conn.execute(query.encode()).fetchall()

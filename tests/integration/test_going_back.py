@@ -13,8 +13,7 @@ from faberdb.release.restoration import open_restoration
 from faberdb.release.undo_preview import preview_parts
 from faberdb.target import Target, open_target
 from tests.flows.shoplet import CHANGES, Shoplet
-from tests.integration.releasing import begin_undo, end_undo, land
-from tests.integration.test_undo_in_place import read, write
+from tests.integration.releasing import begin_undo, end_undo, land, read, write
 
 MORE = {"0004_more": "CREATE TABLE more (id int PRIMARY KEY);"}
 LAST = {"0005_last": "CREATE TABLE last (id int PRIMARY KEY);"}

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
+from deployments.stack import free_port
 from faberdb.connection import connect
 from faberdb.dsn import Dsn
 from faberdb.health import CheckResult, HealthState, Thresholds
 from faberdb.health.examination import check_health
 from tests.older_server import OlderServer
-from tests.ports import free_port
 
 
 def look(dsn: Dsn, name: str, thresholds: Thresholds | None = None) -> CheckResult:

@@ -16,8 +16,8 @@ from faberdb.rescue import rescue
 from faberdb.rescue_files import Format, RescueFiles, parents_first
 from faberdb.target import Target
 from tests.flows.shoplet import CHANGES, GOOD, Shoplet
-from tests.integration.releasing import begin, begin_undo, end_undo, land
-from tests.integration.test_undo_in_place import REMARKS, end_in_place, fail, read, write
+from tests.integration.releasing import begin, begin_undo, end_undo, land, read, write
+from tests.integration.test_undo_in_place import REMARKS, end_in_place, fail
 
 ODD = """
 CREATE SCHEMA "Sch; DROP";

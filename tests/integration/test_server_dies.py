@@ -21,7 +21,8 @@ from faberdb.embedded import find_server, start_server, stop_server
 from faberdb.errors import CommandFailed, FaberError, Refused, ServerUnreachable
 from faberdb.rows import count_rows
 from faberdb.snapshot.check import check_files
-from faberdb.snapshot.restore import half_restored, restore_beside
+from faberdb.snapshot.mark import half_restored
+from faberdb.snapshot.restore import restore_beside
 from faberdb.snapshot.store import LocalStore
 from faberdb.snapshot.take import take_snapshot
 from faberdb.swap import swap_in

@@ -19,9 +19,9 @@ from faberdb.dsn import Dsn
 from faberdb.embedded import start_server, stop_server
 from faberdb.errors import CommandFailed, Refused, SnapshotUnusable
 from faberdb.rows import LARGE_OBJECTS, count_rows
-from faberdb.snapshot.mark import Mark, read_mark, set_mark
+from faberdb.snapshot.mark import Mark, half_restored, read_mark, set_mark
 from faberdb.snapshot.proof import Proof
-from faberdb.snapshot.restore import half_restored, restore_beside
+from faberdb.snapshot.restore import restore_beside
 from faberdb.snapshot.store import LocalStore
 from faberdb.snapshot.take import take_snapshot
 from tests.integration.test_databases import roles

@@ -19,10 +19,10 @@ import boto3
 import httpx
 import pytest
 
+from deployments.stack import free_port
 from faberdb.errors import FaberError
 from faberdb.snapshot.place import S3Login, S3Place
 from faberdb.snapshot.store.s3_client import S3Client
-from tests.ports import free_port
 from tests.s3_server import PART
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,15 +18,16 @@ from faberdb.point_in_time import recoverable, this_moment
 from faberdb.progress import silent
 from faberdb.pruning import prune_environment
 from faberdb.release import execution, rollback, undo
-from faberdb.release.journal import LISTENERS, Moment, Stage
+from faberdb.release.journal import LISTENERS
 from faberdb.release.lock import hold_environment
 from faberdb.release.opening import plan_target
 from faberdb.release.record import Outcome, Release, read_release
 from faberdb.release.undo_in_place import undo_in_place
 from faberdb.swap import list_set_aside
 from faberdb.target import Target, open_target
+from tests.faults import saboteur
 from tests.flows.shoplet import FAILS_CHECK, GOOD, Shoplet
-from tests.integration.releasing import begin, end_undo, land
+from tests.integration.releasing import begin, end_undo, land, read, write
 from tests.integration.test_rehearsal import tried
 
 REMARKS = {
@@ -35,17 +35,6 @@ REMARKS = {
     "ALTER TABLE account ADD COLUMN note text, ADD COLUMN level int NOT NULL DEFAULT 1;\n"
     'CREATE VIEW "ünïcode; x" AS SELECT id, note FROM account;'
 }
-
-
-def write(target: Target, *statements: str) -> None:
-    with connect(target.dsn, purpose="test") as conn:
-        for statement in statements:
-            conn.execute(statement.encode())
-
-
-def read(target: Target, query: str, database: str = "") -> list[tuple[object, ...]]:
-    with connect(target.dsn.with_database(database or target.dsn.database), purpose="test") as conn:
-        return conn.execute(query.encode()).fetchall()
 
 
 def fail(target: Target, release: Release) -> Release:
@@ -121,14 +110,7 @@ def test_what_came_into_what_was_added_is_kept_in_a_database_beside(shoplet: Sho
 
 def die_taking_back(root: str, release: str, note: int) -> None:
     """Take it back, and be killed at the n-th thing that the undo tells."""
-    left = [note]
-
-    def strike(moment: Moment) -> None:
-        left[0] -= (moment.step, moment.stage) == ("undo in place", Stage.NOTED)
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    LISTENERS.append(strike)
+    LISTENERS.append(saboteur(f"undo in place:noted:{note}", "kill"))
     with open_target(Path(root), "production") as target:
         fail(target, read_release(target.ledger, release))
 

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from deployments.api import PrefectApi
+from deployments.stack import free_port
 from deployments.webhooks.outbox import Outbox, State
 from deployments.webhooks.sender import Sender
 from faberdb.connection import connect, run
@@ -23,7 +24,6 @@ from faberdb.credentials import ledger_dsn
 from faberdb.databases import end_sessions
 from faberdb.dsn import Dsn
 from faberdb.project import Project, load_project
-from tests.ports import free_port
 from tests.webhooks.deliveries import (
     COMMIT,
     MIGRATION,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,7 @@ from faberdb.risk import CONFIRMATION_PHRASE
 
 DIGEST = "a" * 64
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+check = partial(check_vote, command="faber-db approve rel-1")
 
 
 def vote(**given: object) -> Vote:
@@ -19,17 +21,17 @@ def vote(**given: object) -> Vote:
 
 
 def test_someone_else_may_approve() -> None:
-    check_vote(vote(), digest=DIGEST, requester="Priya", level=ApprovalLevel.STANDARD)
+    check(vote(), digest=DIGEST, requester="Priya", level=ApprovalLevel.STANDARD)
 
 
 @pytest.mark.parametrize("name", ["Priya Nair", "priya nair", "  PRIYA NAIR "])
 def test_the_requester_may_not_approve(name: str) -> None:
     with pytest.raises(NotApproved, match="cannot approve"):
-        check_vote(vote(approver=name), digest=DIGEST, requester="Priya Nair", level=ApprovalLevel.STANDARD)
+        check(vote(approver=name), digest=DIGEST, requester="Priya Nair", level=ApprovalLevel.STANDARD)
 
 
 def test_the_requester_may_reject() -> None:
-    check_vote(
+    check(
         vote(approver="Priya", decision=Decision.REJECT),
         digest=DIGEST,
         requester="Priya",
@@ -39,18 +41,18 @@ def test_the_requester_may_reject() -> None:
 
 def test_a_vote_on_another_digest_is_refused() -> None:
     with pytest.raises(NotApproved, match="another plan"):
-        check_vote(vote(digest="b" * 64), digest=DIGEST, requester="P", level=ApprovalLevel.STANDARD)
+        check(vote(digest="b" * 64), digest=DIGEST, requester="P", level=ApprovalLevel.STANDARD)
 
 
 def test_a_vote_without_a_name_is_refused() -> None:
     with pytest.raises(NotApproved, match="name"):
-        check_vote(vote(approver="  "), digest=DIGEST, requester="P", level=ApprovalLevel.STANDARD)
+        check(vote(approver="  "), digest=DIGEST, requester="P", level=ApprovalLevel.STANDARD)
 
 
 def test_high_risk_needs_the_phrase() -> None:
     with pytest.raises(NotApproved, match="confirmation phrase"):
-        check_vote(vote(phrase="yes"), digest=DIGEST, requester="P", level=ApprovalLevel.ENHANCED)
-    check_vote(vote(phrase=CONFIRMATION_PHRASE), digest=DIGEST, requester="P", level=ApprovalLevel.ENHANCED)
+        check(vote(phrase="yes"), digest=DIGEST, requester="P", level=ApprovalLevel.ENHANCED)
+    check(vote(phrase=CONFIRMATION_PHRASE), digest=DIGEST, requester="P", level=ApprovalLevel.ENHANCED)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +104,7 @@ def test_one_of_two_is_too_few_when_the_time_is_over() -> None:
 
 
 def cast_after(before: list[Vote], cast: Vote, *, repeated: bool = False) -> None:
-    check_vote(
-        cast, digest=DIGEST, requester="P", level=ApprovalLevel.STANDARD, before=before, repeated=repeated
-    )
+    check(cast, digest=DIGEST, requester="P", level=ApprovalLevel.STANDARD, before=before, repeated=repeated)
 
 
 @pytest.mark.parametrize("again", [vote(), vote(comment="really"), vote(approver="morgan ")])
@@ -130,7 +130,7 @@ def test_a_yes_to_the_plan_before_does_not_hinder_one_to_this() -> None:
 @pytest.mark.parametrize(("name", "may"), [("Ana", True), (" ana ", True), ("Morgan", False)])
 def test_where_approvers_are_named_only_they_approve(name: str, may: bool) -> None:
     def cast(decision: Decision) -> None:
-        check_vote(
+        check(
             vote(approver=name, decision=decision),
             digest=DIGEST,
             requester="P",
@@ -148,7 +148,7 @@ def test_where_approvers_are_named_only_they_approve(name: str, may: bool) -> No
 
 def test_a_named_approver_who_asked_may_not_approve() -> None:
     with pytest.raises(NotApproved, match="cannot approve"):
-        check_vote(
+        check(
             vote(approver="Ana"),
             digest=DIGEST,
             requester="ana",

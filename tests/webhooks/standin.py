@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx
 
-from tests.ports import free_port
+from deployments.stack import free_port
 from tests.webhooks.deliveries import SECRET, Sent
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
