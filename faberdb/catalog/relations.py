@@ -97,7 +97,8 @@ SELECT 'pg_class'::regclass::oid, r.oid, a.attnum, 'column', r.name || '.' || qu
     /*compression*/
     'STATISTICS ' || NULLIF(a.attstattarget, -1),
     CASE WHEN a.attoptions IS NOT NULL THEN 'WITH ('
-      || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) o) || ')' END,
+      || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) o
+          WHERE NOT starts_with(o, 'pg_attver=')) || ')' END, -- the server's own, since 17.12: new with each table
     CASE WHEN a.attfdwoptions IS NOT NULL THEN 'OPTIONS ('
       || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attfdwoptions) o) || ')' END,
     CASE WHEN NOT a.attislocal AND NOT r.relispartition THEN 'INHERITED' END),

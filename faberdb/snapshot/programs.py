@@ -5,6 +5,7 @@ The only module that knows their options. Refuses to know stores, manifests and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,13 @@ _LISTING_TIMEOUT_S: Final = 300
 # pg_restore sends it to every server since version 17, and those before do not know it.
 _SENDS_IT_FROM: Final = 17
 _UNKNOWN_SETTING: Final = "SET transaction_timeout = 0"
+# PostgreSQL stamps each column since 17.12 and the releases of the other versions of that day. A pg_dump from
+# before takes the stamp for an option that people set, and a server from before refuses it.
+_OPTIONS: Final = re.compile(
+    rb"^(ALTER (?:FOREIGN )?TABLE ONLY [^\n]+ ALTER COLUMN [^\n]+ )SET \(([^\n]*pg_attver=[^\n]*)\);$",
+    re.MULTILINE,
+)
+_STAMP: Final = b"pg_attver="
 
 
 def compression(clients: Clients) -> str:
@@ -72,6 +80,7 @@ def dump(
     what = f"pg_dump of {dsn.database!r}"
     env = _environment(dsn, "snapshot")
     run_program(command, environment=env, timeout_s=timeout_s, what=what, watch=watch)
+    _leave_out_stamps(folder)
 
 
 def dump_schema(dsn: Dsn, folder: Path, *, timeout_s: float, statistics: bool = False) -> None:
@@ -98,6 +107,22 @@ def dump_schema(dsn: Dsn, folder: Path, *, timeout_s: float, statistics: bool = 
     ]
     what = f"pg_dump of {dsn.database!r}"
     run_program(command, environment=_environment(dsn, "proof"), timeout_s=timeout_s, what=what)
+    _leave_out_stamps(folder)
+
+
+def _leave_out_stamps(folder: Path) -> None:
+    """Take the server's own stamps out of the archive's table of contents, whose strings keep their lengths."""
+    toc = folder / "toc.dat"
+    written = toc.read_bytes()
+    if _STAMP in written:
+        toc.write_bytes(_OPTIONS.sub(_without_stamp, written))
+
+
+def _without_stamp(found: re.Match[bytes]) -> bytes:
+    kept = [option for option in found[2].split(b", ") if not option.startswith(_STAMP)]
+    wanted = b"SET (" + b", ".join(kept) + b");" if kept else b"RESET (n_distinct);"  # which nobody has set
+    text = (found[1] + wanted).ljust(len(found[0]))
+    return text if len(text) == len(found[0]) else found[0]
 
 
 def listing(folder: Path, clients: Clients | None = None) -> str:

@@ -64,6 +64,19 @@ def test_a_sessions_settings_do_not_change_the_fingerprint(fresh_database: Dsn) 
     )
 
 
+def test_the_stamp_that_newer_servers_give_a_column_is_not_part_of_the_schema(fresh_database: Dsn) -> None:
+    """Since 17.12 and the releases of that day; each table gets another, also a restored one."""
+    with connect(fresh_database, purpose="test") as conn:
+        conn.execute("CREATE TABLE t (a int, b int); ALTER TABLE t ALTER b SET (n_distinct = 5)")
+        plain = read_schema(conn)
+        conn.execute(
+            "UPDATE pg_attribute SET attoptions = array_prepend('pg_attver=88927976', attoptions)"
+            " WHERE attrelid = 't'::regclass AND attnum > 0"
+        )
+        assert differences(plain, read_schema(conn)) == ()
+    assert plain.objects["column public.t.b"] == "integer WITH (n_distinct=5)"
+
+
 def test_a_temporary_table_is_not_part_of_the_schema(fresh_database: Dsn) -> None:
     plain = read(fresh_database)
 

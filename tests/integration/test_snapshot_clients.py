@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,28 @@ def test_the_embedded_programs_copy_an_older_server_and_do_not_hide_its_errors(
             programs.restore(folder, copy, **options)  # type: ignore[arg-type]
             with connect(copy, purpose="tests") as conn:
                 assert count_rows(conn) == {"public.t": 9}
+
+
+def test_the_stamps_of_a_newer_server_are_not_taken_to_one_that_refuses_them(
+    create_database: Callable[..., Dsn], tmp_path: Path
+) -> None:
+    live, copy = create_database("stamped"), create_database("copy")
+    with connect(live, purpose="tests") as conn:
+        version = conn.info.server_version
+        conn.execute(
+            'CREATE TABLE "Tab; le" ("a, b" int, c int, d int); ALTER TABLE "Tab; le" ALTER c SET (n_distinct = 5)'
+        )
+        conn.execute(
+            "UPDATE pg_attribute SET attoptions = array_prepend('pg_attver=88927976', attoptions)"
+            """ WHERE attrelid = '"Tab; le"'::regclass AND attnum > 0"""
+        )
+    programs.dump_schema(live, tmp_path / "dump", timeout_s=60)
+    programs.restore(tmp_path / "dump", copy, server_version=version, with_roles=True, timeout_s=60)
+    with connect(copy, purpose="tests") as conn:
+        options = conn.execute("""SELECT attname, attoptions FROM pg_attribute
+            WHERE attrelid = '"Tab; le"'::regclass AND attnum > 0 ORDER BY attnum""").fetchall()
+    ours = [(name, [o for o in given or () if "pg_attver" not in o]) for name, given in options]
+    assert ours == [("a, b", []), ("c", ["n_distinct=5"]), ("d", [])]
 
 
 BOOM = """
