@@ -283,7 +283,9 @@ def test_killed_at_any_request_of_an_upload_the_next_try_finishes(
         if at in path and method in {"PUT", "POST"} and (at != "uploadId=" or "partNumber" not in path):
             child.send_signal(signal.SIGKILL)
             child.wait()
-            standin.faults = [Fault(how="cut request", times=1, path=at, after=0)]  # it may have been sent whole
+            standin.faults = [
+                Fault(how="cut request", times=1, path=at, after=0)
+            ]  # it may have been sent whole
 
     standin.on_request = kill
     child = subprocess.Popen([sys.executable, "-c", UPLOADER, *arguments], cwd=Path(__file__).parents[2])
