@@ -14,13 +14,13 @@ from faberdb.connection import Connection
 from faberdb.credentials import address_source
 from faberdb.errors import FaberError
 from faberdb.framing import EnvironmentState, environment_state
-from faberdb.given import NOTHING_GIVEN, Given
+from faberdb.given import Given
 from faberdb.project import Environment, Project
 from faberdb.tools.protocol import MigrationTool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class EnvironmentLook:
     """What was seen."""
 
     state: EnvironmentState
@@ -36,7 +36,7 @@ class Looking:
 
     environment: Environment
     given: Given  # what blocks say of it
-    seen: Future[Look]
+    seen: Future[EnvironmentLook]
 
 
 def begin_looks(
@@ -47,18 +47,18 @@ def begin_looks(
     Args:
         project: whose.
         environments: which.
-        given: what blocks say, by environment.
+        given: what blocks say of each, by name.
     """
     pool = ThreadPoolExecutor(max_workers=8)
     looks = [
-        Looking(environment=e, given=of, seen=pool.submit(_look, project, e, of))
-        for e, of in ((e, given.get(e.name, NOTHING_GIVEN)) for e in environments)
+        Looking(environment=e, given=given[e.name], seen=pool.submit(_look, project, e, given[e.name]))
+        for e in environments
     ]
     pool.shutdown(wait=False)  # its threads end with their looks, whose waits are bounded
     return looks
 
 
-def _look(project: Project, environment: Environment, given: Given) -> Look:
+def _look(project: Project, environment: Environment, given: Given) -> EnvironmentLook:
     try:
         address = address_source(project, environment, given)
     except FaberError:  # the tool's schema is not readable; the state says so
@@ -72,9 +72,9 @@ def _look(project: Project, environment: Environment, given: Given) -> Look:
         also=lambda conn, tool: seen.append(_size_and_schema(conn, tool, ordered)),
     )
     if not seen:
-        return Look(state=state, address=address)
+        return EnvironmentLook(state=state, address=address)
     size, tables, schema = seen[0]
-    return Look(state=state, address=address, size=size, tables=tables, schema=schema)
+    return EnvironmentLook(state=state, address=address, size=size, tables=tables, schema=schema)
 
 
 def _size_and_schema(conn: Connection, tool: MigrationTool, ordered: bool) -> tuple[str, int, Schema]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from faberdb.errors import UnreadableSql
+from faberdb.grammar.parser import NotInGrammar, parse
 from faberdb.lock_modes import strongest
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def parse_script(script: str, *, source: str) -> tuple[Statement, ...]:
 
 @lru_cache(maxsize=1024)  # a release reads each script when it plans, checks and applies
 def _parse(script: str, source: str) -> tuple[Statement, ...]:
-    from faberdb.grammar.effects import effects_of  # noqa: PLC0415 -- the grammar costs 0.2 s to load
+    from faberdb.grammar.effects import effects_of  # noqa: PLC0415 -- they know our nouns, and load the grammar
     from faberdb.grammar.readers import facts_of  # noqa: PLC0415
 
     created: set[str] = set()
@@ -208,8 +209,6 @@ def concurrent_index(statement: Statement) -> ConcurrentIndex | None:
 
 def _split(script: str, source: str) -> Iterator[tuple[Any, str, int]]:
     """Each statement's parse tree, text and line. The grammar counts bytes, so this does too."""
-    from faberdb.grammar.parser import NotInGrammar, parse  # noqa: PLC0415 -- see parse_script
-
     if "\0" in script:
         raise _refusal(source, script[: script.index("\0")].count("\n") + 1, "it contains a NUL byte", "")
     try:

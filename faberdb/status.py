@@ -14,7 +14,7 @@ from faberdb.framing import EnvironmentState
 from faberdb.given import Given
 from faberdb.health.history import HealthHistory, PastLook
 from faberdb.ledger import Kind, Ledger
-from faberdb.look import Look, Looking
+from faberdb.look import EnvironmentLook, Looking
 from faberdb.project import Environment, Project
 from faberdb.proofs import Proven, proven_snapshots
 from faberdb.release.approval import Decision, vote_from_json
@@ -139,7 +139,7 @@ def read_status(project: Project, looks: Sequence[Looking]) -> list[EnvironmentS
         ]
 
 
-def _drifted(ledger: Ledger, project: Project, environment: str, look: Look) -> bool | None:
+def _drifted(ledger: Ledger, project: Project, environment: str, look: EnvironmentLook) -> bool | None:
     if look.schema is None:
         return None
     ignore = project.config.drift.ignore
@@ -190,7 +190,7 @@ def _last_look(ledger: Ledger, project: Project, environment: str) -> PastLook |
 
 def _status(
     environment: Environment,
-    look: Look,
+    look: EnvironmentLook,
     release: Release | None,
     waiting: tuple[Waiting, ...],
     drifted: bool | None,

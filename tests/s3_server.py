@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import boto3
 import pytest
@@ -43,16 +43,14 @@ def place(s3_url: str) -> S3Place:
     """A prefix in a bucket of this test's own."""
     bucket = f"t-{uuid.uuid4().hex[:12]}"
     boto(s3_url).create_bucket(Bucket=bucket)
+    return place_at(s3_url, bucket, attempts=3)
+
+
+def place_at(url: str, bucket: str, **more: Any) -> S3Place:
+    """A prefix in a bucket of a server on loopback."""
+    given: dict[str, Any] = {"prefix": "shop/snapshots", "login": LOGIN, "silence_s": 5} | more
     return S3Place(
-        bucket=bucket,
-        prefix="shop/snapshots",
-        region="us-east-1",
-        endpoint_url=s3_url,
-        path_style=True,
-        login=LOGIN,
-        part_bytes=PART,
-        attempts=3,
-        silence_s=5,
+        bucket=bucket, region="us-east-1", endpoint_url=url, path_style=True, part_bytes=PART, **given
     )
 
 
@@ -66,10 +64,10 @@ def store_at(place: S3Place, folder: Path) -> S3Store:
 
 
 @functools.cache
-def boto(url: str):  # type: ignore[no-untyped-def]
-    """The bucket seen past our own client."""
+def boto(url: str, service: str = "s3"):  # type: ignore[no-untyped-def]
+    """The server seen past our own client."""
     return boto3.client(
-        "s3",
+        service,
         endpoint_url=url,
         region_name="us-east-1",
         aws_access_key_id="testing",

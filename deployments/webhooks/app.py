@@ -22,6 +22,7 @@ from deployments.webhooks.outbox import Delivery, Outbox, State
 from deployments.webhooks.rules import decide
 from deployments.webhooks.sender import Sender
 from deployments.webhooks.signatures import signed_by_github, signed_generic, token_of_gitlab
+from faberdb.config.webhooks import WebhookSection
 from faberdb.credentials import look_up
 from faberdb.errors import FaberError
 from faberdb.project import Project
@@ -58,7 +59,6 @@ def create_app(project: Project, api: PrefectApi, *, ui: str = "") -> FastAPI:
     outbox.prepare()
     sender = Sender(outbox, api)
     receiver = _Receiver(project, outbox, sender, ui or api.url.removesuffix("/api"))
-    limits = project.config.webhooks
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
@@ -75,6 +75,13 @@ def create_app(project: Project, api: PrefectApi, *, ui: str = "") -> FastAPI:
         outbox.newest(limit=1)
         return {"status": "ok"}
 
+    for add_door in (_add_github, _add_gitlab, _add_generic):
+        add_door(app, receiver, project.config.webhooks)
+    _add_answers(app)
+    return app
+
+
+def _add_github(app: FastAPI, receiver: _Receiver, limits: WebhookSection) -> None:
     @app.post("/github", status_code=202, responses=_ANSWERS, openapi_extra=_BODY)
     async def github(
         request: Request,
@@ -90,6 +97,8 @@ def create_app(project: Project, api: PrefectApi, *, ui: str = "") -> FastAPI:
             return JSONResponse({"status": "ok"})
         return await receiver.take("github", x_github_delivery, read_github(x_github_event, body))
 
+
+def _add_gitlab(app: FastAPI, receiver: _Receiver, limits: WebhookSection) -> None:
     @app.post("/gitlab", status_code=202, responses=_ANSWERS, openapi_extra=_BODY)
     async def gitlab(
         request: Request,
@@ -106,6 +115,8 @@ def create_app(project: Project, api: PrefectApi, *, ui: str = "") -> FastAPI:
         delivery = idempotency_key or x_gitlab_event_uuid
         return await receiver.take("gitlab", delivery, read_gitlab(x_gitlab_event, body))
 
+
+def _add_generic(app: FastAPI, receiver: _Receiver, limits: WebhookSection) -> None:
     @app.post("/generic", status_code=202, responses=_ANSWERS, openapi_extra=_BODY)
     async def generic(
         request: Request,
@@ -121,6 +132,10 @@ def create_app(project: Project, api: PrefectApi, *, ui: str = "") -> FastAPI:
         _require(signed_generic(secret, body, **given, now=time.time(), window_s=window))
         return await receiver.take("generic", x_faberdb_delivery, read_generic(body))
 
+
+def _add_answers(app: FastAPI) -> None:
+    """What is told to whom may not come in, cannot be read, or was not kept."""
+
     @app.exception_handler(NotAllowed)
     def not_allowed(_: Request, error: NotAllowed) -> JSONResponse:
         log.info("turned away: %s", error.what)
@@ -135,8 +150,6 @@ def create_app(project: Project, api: PrefectApi, *, ui: str = "") -> FastAPI:
     def not_kept(_: Request, error: Exception) -> JSONResponse:
         log.error("a delivery could not be kept: %s", error)
         return JSONResponse({"detail": "not kept; send it again"}, 503, headers={"Retry-After": "10"})
-
-    return app
 
 
 async def read_body(request: Request, limit: int) -> bytes:

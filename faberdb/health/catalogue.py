@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +24,42 @@ from faberdb.health.vacuuming import bloat, dead_rows, never_vacuumed
 from faberdb.health.wraparound import multixact_age, transaction_id_age
 from faberdb.tools.protocol import MigrationTool
 
+Question = Callable[[Connection], CheckResult]
+Judge = Callable[[Connection, Thresholds], CheckResult]
+
 _SOMETIMES: Final = "slower statements"  # there is nothing to compare with before the first release
+_QUERY_TIME: Final = "query time"  # what it measures is the round trip
+_SCHEMA: Final[Mapping[str, Question]] = {
+    "invalid indexes": structure.invalid_indexes,
+    "constraints not validated": structure.constraints_not_validated,
+    "foreign keys switched off": structure.foreign_keys_switched_off,
+}
+_PERFORMANCE: Final[Mapping[str, Judge]] = {
+    "connections": connections,
+    "longest transaction": longest_transaction,
+    "idle in transaction": idle_in_transaction,
+    "blocked sessions": blocked_sessions,
+    "lock waits": lock_waits,
+    _QUERY_TIME: query_time,
+    "cache hit ratio": cache_hit_ratio,
+    "slow statements": slow_statements,
+}
+_SAFETY: Final[Mapping[str, Judge]] = {
+    "transaction id age": transaction_id_age,
+    "multixact age": multixact_age,
+    "replication lag": replication_lag,
+    "replication slots": replication_slots,
+    "sequences": sequences,
+    "disk use": disk_use,
+    "free disk": free_disk,
+}
+_MAINTENANCE: Final[Mapping[str, Judge]] = {
+    "dead rows": dead_rows,
+    "bloat": bloat,
+    "never vacuumed": never_vacuumed,
+    "unused indexes": unused_indexes,
+    "duplicate indexes": duplicate_indexes,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +68,7 @@ class Check:
 
     area: str
     name: str  # unique
-    look: Callable[[Connection], CheckResult]
+    look: Question
     quick: bool = True  # sent together with its time-out, in one round trip
 
 
@@ -47,56 +82,31 @@ def every_check(
     column_order: bool = False,
 ) -> Iterator[Check]:
     """Every check there is for a database, in the order of the report."""
-    leave_out = tool.tracking_tables if tool else ()
 
-    def judged(
-        area: str, name: str, look: Callable[[Connection, Thresholds], CheckResult], quick: bool = True
-    ) -> Check:
-        return Check(area=area, name=name, look=lambda conn: look(conn, thresholds), quick=quick)
+    def judged(area: str, name: str, judge: Judge) -> Check:
+        quick = name != _QUERY_TIME
+        return Check(area=area, name=name, look=lambda conn: judge(conn, thresholds), quick=quick)
 
-    def schema(name: str, look: Callable[[Connection], CheckResult], quick: bool = True) -> Check:
-        return Check(area="schema", name=name, look=look, quick=quick)
+    def fingerprint(conn: Connection) -> CheckResult:
+        leave_out = tool.tracking_tables if tool else ()
+        return structure.fingerprint(conn, expected=expected, leave_out=leave_out, column_order=column_order)
 
-    yield judged("connectivity", "latency", lambda c, t: latency(c, t, connected_ms()), quick=False)
+    def applied(conn: Connection) -> CheckResult:
+        return revisions(conn, tool) if tool else _no_tool()
+
+    def reached(conn: Connection) -> CheckResult:
+        return latency(conn, thresholds, connected_ms())
+
+    yield Check(area="connectivity", name="latency", look=reached, quick=False)
     yield judged("connectivity", "tls", tls)
-    yield Check(
-        area="migrations",
-        name="revisions",
-        look=lambda conn: revisions(conn, tool) if tool else _no_tool(),
-        quick=False,
-    )
-    yield schema(
-        "fingerprint",
-        lambda conn: structure.fingerprint(
-            conn, expected=expected, leave_out=leave_out, column_order=column_order
-        ),
-        quick=False,
-    )
-    yield schema("invalid indexes", structure.invalid_indexes)
-    yield schema("constraints not validated", structure.constraints_not_validated)
-    yield schema("foreign keys switched off", structure.foreign_keys_switched_off)
-    yield judged("performance", "connections", connections)
-    yield judged("performance", "longest transaction", longest_transaction)
-    yield judged("performance", "idle in transaction", idle_in_transaction)
-    yield judged("performance", "blocked sessions", blocked_sessions)
-    yield judged("performance", "lock waits", lock_waits)
-    yield judged("performance", "query time", query_time, quick=False)
-    yield judged("performance", "cache hit ratio", cache_hit_ratio)
-    yield judged("performance", "slow statements", slow_statements)
+    yield Check(area="migrations", name="revisions", look=applied, quick=False)
+    yield Check(area="schema", name="fingerprint", look=fingerprint, quick=False)
+    yield from (Check(area="schema", name=name, look=look) for name, look in _SCHEMA.items())
+    yield from (judged("performance", name, judge) for name, judge in _PERFORMANCE.items())
     if baseline is not None:
         yield judged("performance", _SOMETIMES, lambda c, t: slower_statements(c, t, baseline))
-    yield judged("safety", "transaction id age", transaction_id_age)
-    yield judged("safety", "multixact age", multixact_age)
-    yield judged("safety", "replication lag", replication_lag)
-    yield judged("safety", "replication slots", replication_slots)
-    yield judged("safety", "sequences", sequences)
-    yield judged("safety", "disk use", disk_use)
-    yield judged("safety", "free disk", free_disk)
-    yield judged("maintenance", "dead rows", dead_rows)
-    yield judged("maintenance", "bloat", bloat)
-    yield judged("maintenance", "never vacuumed", never_vacuumed)
-    yield judged("maintenance", "unused indexes", unused_indexes)
-    yield judged("maintenance", "duplicate indexes", duplicate_indexes)
+    yield from (judged("safety", name, judge) for name, judge in _SAFETY.items())
+    yield from (judged("maintenance", name, judge) for name, judge in _MAINTENANCE.items())
 
 
 def chosen(every: Sequence[Check], names: Collection[str] | None) -> list[Check]:

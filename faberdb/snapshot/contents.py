@@ -135,14 +135,12 @@ def read_contents(
             True,
         )
         filled = {name for (name,) in conn.execute(_FILLED)}
-        for table in tables:
-            if table.name not in filled:
-                rows[table.name] = 0
-                if share.get(table.name):
-                    checksums[table.name] = Checksum(share=share[table.name], sum="0")
-        full = [t for t in tables if t.name in filled]
-        for start in range(0, len(full), _TABLES_A_STATEMENT):
-            part = full[start : start + _TABLES_A_STATEMENT]
+        empty = [t.name for t in tables if t.name not in filled]
+        rows.update(dict.fromkeys(empty, 0))
+        checksums.update({n: Checksum(share=share[n], sum="0") for n in empty if share.get(n)})
+        scanned = [t for t in tables if t.name in filled]
+        for start in range(0, len(scanned), _TABLES_A_STATEMENT):
+            part = scanned[start : start + _TABLES_A_STATEMENT]
             arms = [_arm(t, share.get(t.name, 0), sees_objects) for t in part]
             with looking(conn, moment):
                 found = conn.execute(sql.SQL(" UNION ALL ").join(arms)).fetchall()

@@ -17,7 +17,6 @@ from faberdb.snapshot.manifest import FileFacts, Manifest
 MANIFEST: Final = "manifest.json"
 DUMP: Final = "dump"  # the archive's folder within a snapshot
 SCHEMA: Final = "schema.json"  # the schema whose fingerprint the manifest has
-_PIECE: Final = 1 << 18  # bytes read at a time
 
 
 def measure(folder: Path) -> Mapping[str, FileFacts]:
@@ -97,8 +96,5 @@ def _sizes(folder: str | Path, below: str) -> Iterator[tuple[str, int]]:
 
 
 def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

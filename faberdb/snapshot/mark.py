@@ -58,8 +58,7 @@ def set_mark(conn: Connection, name: str, mark: Mark) -> None:
 
 def restored_from(dsn: Dsn, snapshot: str) -> bool:
     """Whether the database is there and a restore of the snapshot made it, finished or not."""
-    with maintenance(dsn, purpose="look at a restored copy", read_only=True) as conn:
-        mark = read_mark(conn, dsn.database)
+    mark = _mark_of(dsn)
     return mark is not None and mark.snapshot == snapshot
 
 
@@ -70,6 +69,10 @@ def drop_restored(dsn: Dsn, snapshot: str) -> bool:
 
 def half_restored(dsn: Dsn) -> bool:
     """Whether the database is one that a restore began and did not finish."""
-    with maintenance(dsn, purpose="look at a restore") as conn:
-        mark = read_mark(conn, dsn.database)
-        return mark is not None and not mark.done
+    mark = _mark_of(dsn)
+    return mark is not None and not mark.done
+
+
+def _mark_of(dsn: Dsn) -> Mark | None:
+    with maintenance(dsn, purpose="look at a restored copy", read_only=True) as conn:
+        return read_mark(conn, dsn.database)

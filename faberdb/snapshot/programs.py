@@ -119,6 +119,7 @@ def _leave_out_stamps(folder: Path) -> None:
 
 
 def _without_stamp(found: re.Match[bytes]) -> bytes:
+    """The statement at its old length; as it was where that is too short, which no stamp seen so far is."""
     kept = [option for option in found[2].split(b", ") if not option.startswith(_STAMP)]
     wanted = b"SET (" + b", ".join(kept) + b");" if kept else b"RESET (n_distinct);"  # which nobody has set
     text = (found[1] + wanted).ljust(len(found[0]))

@@ -256,13 +256,10 @@ UPLOADER = textwrap.dedent(
     """
     import pathlib, sys
     from faberdb.snapshot.manifest import read_manifest
-    from faberdb.snapshot.place import S3Place
-    from tests.s3_server import LOGIN, PART, store_at
+    from tests.s3_server import place_at, store_at
 
     url, bucket, folder, manifest = sys.argv[1:]
-    place = S3Place(bucket=bucket, prefix="shop/snapshots", region="us-east-1", endpoint_url=url,
-                    path_style=True, login=LOGIN, part_bytes=PART, at_once=1)
-    store = store_at(place, pathlib.Path(folder))
+    store = store_at(place_at(url, bucket, at_once=1), pathlib.Path(folder))
     text = pathlib.Path(manifest).read_text()
     store.commit("one", read_manifest(text, snapshot="one"))
     """
@@ -283,9 +280,8 @@ def test_killed_at_any_request_of_an_upload_the_next_try_finishes(
         if at in path and method in {"PUT", "POST"} and (at != "uploadId=" or "partNumber" not in path):
             child.send_signal(signal.SIGKILL)
             child.wait()
-            standin.faults = [
-                Fault(how="cut request", times=1, path=at, after=0)
-            ]  # it may have been sent whole
+            # What it had sent already may be the whole request.
+            standin.faults = [Fault(how="cut request", times=1, path=at, after=0)]
 
     standin.on_request = kill
     child = subprocess.Popen([sys.executable, "-c", UPLOADER, *arguments], cwd=Path(__file__).parents[2])

@@ -9,21 +9,20 @@ import os
 import re
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 import pytest
 
 from deployments.stack import free_port
 from faberdb.errors import FaberError
-from faberdb.snapshot.place import S3Login, S3Place
+from faberdb.snapshot.place import S3Login
 from faberdb.snapshot.store.s3_client import S3Client
-from tests.s3_server import PART
+from tests.s3_server import PART, boto, place_at
+from tests.webhooks.standin import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUCKET = "acme-database-snapshots"
@@ -52,11 +51,8 @@ def strict_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         environment = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "1000"}
         server = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
     try:
-        deadline = time.monotonic() + 60
-        while not _answers(url):
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
+        wait_for(lambda: server.poll() is not None or _answers(url), timeout_s=60)
+        assert server.poll() is None, log.read_text()
         yield url
     finally:
         server.terminate()
@@ -75,10 +71,9 @@ class Account:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        root = {"aws_access_key_id": "root", "aws_secret_access_key": "root", "region_name": "us-east-1"}
         self._ask_iam(1000)
-        boto3.client("s3", endpoint_url=url, **root).create_bucket(Bucket=BUCKET)
-        self.iam = boto3.client("iam", endpoint_url=url, **root)
+        boto(url).create_bucket(Bucket=BUCKET)
+        self.iam = boto(url, "iam")
         self.iam.create_user(UserName="faber")
         self.key = self.iam.create_access_key(UserName="faber")["AccessKey"]
 
@@ -91,19 +86,7 @@ class Account:
         self.iam.put_user_policy(UserName="faber", PolicyName="rights", PolicyDocument=json.dumps(policy))
         self._ask_iam(0)
         login = S3Login(access_key_id=self.key["AccessKeyId"], secret_access_key=self.key["SecretAccessKey"])
-        return S3Client(
-            S3Place(
-                bucket=BUCKET,
-                prefix="shop",
-                region="us-east-1",
-                endpoint_url=self.url,
-                path_style=True,
-                login=login,
-                part_bytes=PART,
-                attempts=1,
-                silence_s=10,
-            )
-        )
+        return S3Client(place_at(self.url, BUCKET, prefix="shop", login=login, attempts=1))
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from faberdb.config.proving import Checksums
 from faberdb.connection import connect
 from faberdb.dsn import Dsn
 from faberdb.errors import Refused, Transient
 from faberdb.rows import LARGE_OBJECTS, RowChange, count_rows, rows_after
+from faberdb.snapshot.contents import list_tables, read_contents, shares
 from tests.integration.test_databases import roles
 
 __all__ = ["roles"]
@@ -51,6 +53,20 @@ def test_large_objects_are_counted_where_there_are_any(filled: Dsn) -> None:
         assert LARGE_OBJECTS not in count_rows(conn)
         conn.execute("SELECT lo_from_bytea(0, 'one'), lo_from_bytea(0, 'two')")
         assert count_rows(conn)[LARGE_OBJECTS] == 2
+
+
+def test_a_table_that_was_emptied_has_the_contents_of_one_that_never_had_a_row(filled: Dsn) -> None:
+    """Only the first has pages and is scanned; a proof holds it against its restored copy, which has none."""
+    with connect(filled, purpose="tests") as conn:
+        conn.execute("CREATE TABLE emptied (a int); INSERT INTO emptied VALUES (1), (2); DELETE FROM emptied")
+        (pages,) = conn.execute("SELECT pg_relation_size('emptied'), pg_relation_size('empty')").fetchall()
+        tables = list_tables(conn)
+        seen = read_contents(conn, tables, shares(conn, tables, Checksums.SAMPLE))
+        assert seen.rows == count_rows(conn)
+    assert pages[0] > pages[1] == 0
+    assert seen.rows["public.emptied"] == seen.rows["public.empty"] == 0
+    assert seen.checksums["public.emptied"] == seen.checksums["public.empty"]
+    assert seen.checksums["public.plain"] != seen.checksums["public.empty"]
 
 
 def test_all_tables_are_counted_as_of_one_moment_of_the_callers_transaction(filled: Dsn) -> None:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pickle
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
+from faberdb.snapshot.files import sizes_in
 from faberdb.snapshot.place import S3Login, S3Place, parse_s3_url
 from faberdb.snapshot.store import new_snapshot_id, snapshot_id_of_release
 
@@ -59,3 +61,15 @@ def test_a_key_shows_nowhere_and_does_not_leave_the_process() -> None:
     assert "CANARY" not in repr(S3Place(bucket="backups", login=login))
     with pytest.raises(TypeError, match="does not leave"):
         pickle.dumps(login)
+
+
+def test_a_link_is_no_file_of_a_snapshot_and_is_not_followed(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "snapshot", tmp_path / "elsewhere"
+    (folder / "dump").mkdir(parents=True)
+    elsewhere.write_bytes(bytes(1000))
+    (folder / "dump" / "1.dat").write_bytes(bytes(1000))
+    assert sizes_in(folder) == {"dump/1.dat": 1000}
+    (folder / "dump" / "1.dat").unlink()
+    (folder / "dump" / "1.dat").symlink_to(elsewhere)
+    (folder / "dump" / "again").symlink_to(folder)
+    assert sizes_in(folder) == {"dump/1.dat": len(str(elsewhere)), "dump/again": len(str(folder))}

@@ -152,15 +152,6 @@ class LocalStore:
         return self.root / f"{checked_id(id_)}{PARTIAL}"
 
 
-def _sync_all(folder: Path) -> None:
-    """The same for all that is in a folder; the disk takes what is asked for at once together."""
-    with ThreadPoolExecutor(_SYNCS_AT_ONCE, thread_name_prefix="sync") as pool:
-        for place, _, names in os.walk(folder, topdown=False):
-            for _ in pool.map(_sync, (os.path.join(place, name) for name in names)):
-                pass  # what failed is raised here
-            _sync(place)
-
-
 def _sync(path: str | Path) -> None:
     """Make a file, or a folder's list of names, survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
@@ -168,3 +159,12 @@ def _sync(path: str | Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _sync_all(folder: Path) -> None:
+    """The same for all that is in a folder. What is asked for at once, the disk does together."""
+    with ThreadPoolExecutor(_SYNCS_AT_ONCE, thread_name_prefix="sync") as pool:
+        for place, _, names in os.walk(folder, topdown=False):
+            for _ in pool.map(_sync, (os.path.join(place, name) for name in names)):
+                pass  # what failed is raised here
+            _sync(place)

@@ -15,6 +15,7 @@ from faberdb.progress import Progress
 from faberdb.revision import Revision, TrackedRevision
 from faberdb.tools.prisma.datasource import read_datasource
 from faberdb.tools.prisma.directory import SCRIPT, read_down, read_revisions, recorded_checksum
+from faberdb.tools.prisma.executor import apply_revision
 from faberdb.tools.prisma.lock import migration_lock
 from faberdb.tools.prisma.tracking import TrackingTable
 
@@ -106,8 +107,6 @@ class PrismaMigrations:
             HistoryRefused: an earlier attempt is unresolved.
             UnreadableSql: it is not PostgreSQL; nothing was sent.
         """
-        from faberdb.tools.prisma.executor import apply_revision  # noqa: PLC0415 -- most looks apply nothing
-
         apply_revision(conn, self._tracking, revision, budget, progress)
 
     def baseline(self, conn: Connection, revisions: Sequence[Revision]) -> None:
