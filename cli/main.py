@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from cli.interpreter import make_ready
 from faberdb.errors import FaberError
 
 # Name -> module and the line that --help shows. Modules are imported only when their command runs, so
@@ -76,6 +77,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; print an error once, plainly, and exit with its code."""
+    make_ready()
     try:
         code = cli.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
