@@ -16,13 +16,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import bare_loop
 import with_faberdb
 from dbmate_binary import TRACKING_TABLE, NoDbmate, dbmate_version, find_dbmate
+from msgspec import Struct
 from planned import plan_locks
 from synthetic import real_history, synthetic_history, write_revisions
 
@@ -39,8 +39,7 @@ _SYNTHETIC: Final = 300
 _TRACKING: Final = ("_prisma_migrations", bare_loop.TRACKING_TABLE, TRACKING_TABLE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contender:
+class Contender(Struct, frozen=True, kw_only=True):
     """One way to do the work."""
 
     name: str

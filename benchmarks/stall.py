@@ -17,11 +17,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from dbmate_binary import NoDbmate, dbmate_version, find_dbmate
+from msgspec import Struct
 from planned import plan_locks
 
 from faberdb.budget import Budget
@@ -43,8 +43,7 @@ _BLOCKED_S: Final = 6.0  # the long transaction, which begins a second after the
 _GRACE_S: Final = 0.2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contender:
+class Contender(Struct, frozen=True, kw_only=True):
     """One way to add the column."""
 
     name: str

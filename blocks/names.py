@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.project import Environment, Project
 
@@ -16,8 +17,7 @@ NOTIFIER: Final = "faber-db-notifier"
 GIT_CREDENTIALS: Final = "faber-db-git-credentials"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockName:
+class BlockName(Struct, frozen=True, kw_only=True):
     """A block by its type's slug and its own name."""
 
     slug: str

@@ -12,10 +12,10 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from cli.following import Ask, ask_in_terminal
 from cli.output import show_markdown
@@ -40,8 +40,7 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "shop"
 APPROVER = "Morgan Chen"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """One of the example's prepared changes."""
 
     folder: str

@@ -6,19 +6,19 @@ import json
 import time
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import httpx
+from msgspec import Struct
 
 from faberdb.errors import AuthenticationFailed, Refused, ServerUnreachable
 
 _TIMEOUT_S = 15.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunState:
+class RunState(Struct, frozen=True, kw_only=True):
     """Where a flow run stands."""
 
     kind: str  # Prefect's state type: SCHEDULED, RUNNING, PAUSED, COMPLETED, FAILED, CRASHED, CANCELLED ...
@@ -41,7 +41,7 @@ class PrefectApi:
     """A Prefect server by its API URL, such as `http://127.0.0.1:4200/api`."""
 
     url: str
-    auth: str = ""  # user:password, as PREFECT_API_AUTH_STRING holds it
+    auth: str = field(default="", repr=False)  # user:password, as PREFECT_API_AUTH_STRING holds it
 
     @cached_property
     def _client(self) -> httpx.Client:

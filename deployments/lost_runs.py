@@ -7,7 +7,8 @@ settles them, where nobody else can have been running them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deployments.api import PrefectApi
 from faberdb.progress import Progress
@@ -16,8 +17,7 @@ _BEGUN = ("RUNNING", "CANCELLING")
 _NOT_BEGUN = "PENDING"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LostRun:
+class LostRun(Struct, frozen=True, kw_only=True):
     """A run without a process."""
 
     id: str

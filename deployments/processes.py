@@ -9,18 +9,19 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deployments.stack_state import StackState, is_ours, remember, remembered
 
 _END_TIMEOUT_S = 15
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class Service(Struct, frozen=True, kw_only=True):
     """A program that runs until it is told to end."""
 
     name: str  # its log is home/logs/<name>.log

@@ -13,9 +13,11 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from deployments.api import PrefectApi
 from deployments.lost_runs import lost_runs, settle
@@ -36,8 +38,7 @@ _START_TIMEOUT_S = 90
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class Shape(Struct, frozen=True, kw_only=True):
     """What to run, and where it listens."""
 
     host: str = "127.0.0.1"
@@ -48,8 +49,7 @@ class Shape:
     supervised: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
+class Stack(Struct, frozen=True, kw_only=True):
     """A Prefect that answers."""
 
     api: PrefectApi

@@ -7,13 +7,12 @@ that may find a Prefect reads it, so nothing heavy is imported here. Refuses to 
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from msgspec import MsgspecError, Struct, json
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StackState:
+
+class StackState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `home/stack.json` keeps."""
 
     owner: int = 0  # the process that started the stack and ends it
@@ -27,9 +26,8 @@ class StackState:
 def remembered(home: Path) -> StackState:
     """What the file says; of nothing when there is none or a version of another shape wrote it."""
     try:
-        found = json.loads((home / "stack.json").read_text())
-        return StackState(**{**found, "processes": tuple(found["processes"])})
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return json.decode((home / "stack.json").read_bytes(), type=StackState)
+    except (FileNotFoundError, MsgspecError):
         return StackState()
 
 
@@ -43,7 +41,7 @@ def remember(home: Path, state: StackState) -> None:
     """Write the file, whole or not at all."""
     home.mkdir(parents=True, exist_ok=True)
     half = home / "stack.json.new"
-    half.write_text(json.dumps(asdict(state)))
+    half.write_bytes(json.encode(state))
     half.replace(home / "stack.json")
 
 

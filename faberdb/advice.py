@@ -7,7 +7,8 @@ approved, and must not move with the traffic on a table, nor with a comment in a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from faberdb.config.linting import LintSection
 from faberdb.lint.live import Live

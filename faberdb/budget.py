@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+_SECONDS: Final = ("lock_timeout_s", "statement_timeout_s", "concurrent_timeout_s", "patience_s", "idle_s")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class Budget(Struct, frozen=True, kw_only=True):
     """Bounds of one revision's execution, in seconds. All are positive: nothing waits without end.
 
     Whoever comes after a statement that waits for a lock waits behind it: so one wait is short, and between
@@ -22,9 +26,10 @@ class Budget:
     idle_s: float = 60  # for how long such a transaction must have been idle
 
     def __post_init__(self) -> None:
-        bounds = (self.lock_timeout_s, self.statement_timeout_s, self.concurrent_timeout_s, self.patience_s)
-        if min(*bounds, self.attempts, self.idle_s) <= 0:
+        if min(self.attempts, *(getattr(self, name) for name in _SECONDS)) <= 0:
             raise ValueError("a budget's bounds are positive")
+        for name in _SECONDS:  # 1 and 1.0 are one budget, and their plans have one digest
+            force_setattr(self, name, float(getattr(self, name)))
 
     def text_for(self, *, concurrent: bool) -> str:
         """For people, without an end mark; `concurrent` where a statement of the step runs outside transactions."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
+from msgspec import Struct
 
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
@@ -25,8 +25,7 @@ _BOOLEAN: Final = 16  # its type's oid
 _LOCK_TIMEOUT_S: Final = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(Struct, frozen=True, kw_only=True):
     """One assertion: a script whose last statement returns one true, or a command that ends with 0."""
 
     name: str
@@ -42,8 +41,7 @@ class Check:
             raise ValueError("a check's time-out is positive")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckOutcome:
+class CheckOutcome(Struct, frozen=True, kw_only=True):
     """Whether a check held."""
 
     name: str

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from faberdb.dsn import Dsn, parse_dsn
 from faberdb.embedded import find_server
@@ -22,8 +23,7 @@ LEDGER_DATABASE = "faber_ledger"
 LEDGER_ROLE = "faber_ledger_app"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerAddress:
+class LedgerAddress(Struct, frozen=True, kw_only=True):
     """Where the ledger is: as the product runs, and as its owner who sets it up."""
 
     runs_as: Dsn

@@ -7,10 +7,10 @@ Owns reading them and giving them to another database. Refuses to know why (`fab
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from faberdb.connection import Connection, run
@@ -32,8 +32,7 @@ _LISTS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Grant:
+class Grant(Struct, frozen=True, kw_only=True, order=True):
     """One privilege on the database."""
 
     grantee: str  # "" is PUBLIC, which no role can be named
@@ -41,17 +40,18 @@ class Grant:
     grantable: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Setting:
+class Setting(Struct, frozen=True, kw_only=True, order=True):
     """One parameter set on the database. Its value may be an application's secret, so it is not shown."""
 
     role: str  # for this role only; "" for everybody
     name: str
-    value: str = field(repr=False)
+    value: str
+
+    def __repr__(self) -> str:
+        return f"Setting(role={self.role!r}, name={self.name!r}, ...)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseProperties:
+class DatabaseProperties(Struct, frozen=True, kw_only=True):
     """A database from outside. Encoding, locale and tablespace are given at its creation only."""
 
     owner: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import psycopg
+from msgspec import Struct
 
 from faberdb.connection import connect
 from faberdb.credentials import resolve_dsn, unset_variables
@@ -18,8 +18,7 @@ from faberdb.project import Project
 from faberdb.target import open_project_ledger, tool_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One thing that was looked at."""
 
     subject: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from faberdb.catalog import Difference, Schema, Severity, describe, differences, on_common_ground
 from faberdb.errors import DatabaseMissing, FaberError
@@ -18,8 +20,7 @@ from faberdb.target import Target
 _SHOWN: Final = 200  # characters of a definition in the artifact
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
+class Drift(Struct, frozen=True, kw_only=True):
     """What a look found."""
 
     project: str

@@ -7,10 +7,12 @@ URL comes from (`faberdb.credentials`).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from msgspec import Struct, field
+from msgspec.structs import force_setattr, replace
 
 from faberdb.errors import ConfigInvalid
 
@@ -29,20 +31,22 @@ _LIBPQ_PARAMETERS = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Dsn:
+class Dsn(Struct, frozen=True, kw_only=True):
     """A PostgreSQL database's address and login. Its text forms never show the password."""
 
     host: str  # a name, an address, or the folder of a Unix socket
     port: int = 5432
     user: str = ""
-    password: str = dataclasses.field(default="", repr=False)
+    password: str = ""
     database: str
     schema: str = "public"  # Prisma's `?schema=`: where an unqualified name is created
-    parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)  # libpq's only
+    parameters: Mapping[str, str] = field(default_factory=dict)  # libpq's only
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+        force_setattr(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def __repr__(self) -> str:
+        return f"Dsn({self})"
 
     def __str__(self) -> str:
         where = self.host if self.host.startswith("/") else f"{self.host}:{self.port}"
@@ -53,7 +57,7 @@ class Dsn:
 
     def with_database(self, name: str) -> Dsn:
         """The same server and login, another database."""
-        return dataclasses.replace(self, database=name)
+        return replace(self, database=name)
 
     def connect_arguments(self) -> dict[str, str]:
         """Keyword arguments for `psycopg.connect`."""

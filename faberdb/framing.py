@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from faberdb.connection import Connection, connect
 from faberdb.credentials import resolve_dsn
@@ -19,8 +20,7 @@ from faberdb.workitem import Detection, WorkItem, detect, read_work_item
 Look = Callable[[Connection, MigrationTool], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentState:
+class EnvironmentState(Struct, frozen=True, kw_only=True):
     """What one environment is now."""
 
     environment: str
@@ -31,8 +31,7 @@ class EnvironmentState:
     problem: str  # why it is not fit to take a change, "" when it is
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Framing:
+class Framing(Struct, frozen=True, kw_only=True):
     """What the Frame phase found."""
 
     change: str  # the work item's id and title, "" without one

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.dsn import Dsn
 from faberdb.policy import NO_TIGHTENING, Tightening
 from faberdb.snapshot.place import S3Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Given(Struct, frozen=True, kw_only=True):
     """An environment's settings from blocks. What is None is as the configuration says."""
 
     dsn: Dsn | None = None  # wins over variables

@@ -6,14 +6,14 @@ Knows no tool and opens nothing: it compares two lists.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from faberdb.errors import HistoryRefused
 from faberdb.revision import Revision, Standing, TrackedRevision
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryState:
+class HistoryState(Struct, frozen=True, kw_only=True):
     """How a database stands against the revisions on disk. Each list is in order of application."""
 
     applied: tuple[TrackedRevision, ...]

@@ -8,9 +8,9 @@ Refuses to know why they go (`faberdb.release.in_place`).
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from psycopg import sql
 
 from faberdb.connection import Connection
@@ -18,8 +18,7 @@ from faberdb.connection import Connection
 KEPT_AT_MOST: Final = 100_000  # rows of all of them together: copied while writers wait
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
+class Holder(Struct, frozen=True, kw_only=True):
     """A table that was added, or one that columns were added to."""
 
     schema: str

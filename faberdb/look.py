@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from faberdb.catalog import Schema, read_schema
 from faberdb.connection import Connection
@@ -19,8 +20,7 @@ from faberdb.project import Environment, Project
 from faberdb.tools.protocol import MigrationTool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentLook:
+class EnvironmentLook(Struct, frozen=True, kw_only=True):
     """What was seen."""
 
     state: EnvironmentState
@@ -30,8 +30,7 @@ class EnvironmentLook:
     schema: Schema | None = None  # None where there is no database, or its revisions could not be read
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looking:
+class Looking(Struct, frozen=True, kw_only=True):
     """A look that was begun."""
 
     environment: Environment

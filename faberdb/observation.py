@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from psycopg import sql
 
 from faberdb.catalog import Schema, read_schema
@@ -19,8 +19,7 @@ from faberdb.tools.protocol import MigrationTool
 _LONG_TRANSACTION_S = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(Struct, frozen=True, kw_only=True):
     """What a planner needs to know of a database, read at one moment."""
 
     tracked: tuple[TrackedRevision, ...]

@@ -7,11 +7,10 @@ out what only describes it (row counts, the git commit, the time). Owns no judge
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from pydantic import TypeAdapter
+from msgspec import Struct, convert, to_builtins
 
 from faberdb.budget import Budget
 from faberdb.canonical import digest_of
@@ -44,8 +43,7 @@ class ApprovalLevel(StrEnum):
 OPAQUE: Final = ("DO", "CALL")  # verbs of statements that run code which cannot be judged from outside
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedStatement:
+class PlannedStatement(Struct, frozen=True, kw_only=True):
     """One statement of a step, as people read it before they approve."""
 
     text: str
@@ -71,8 +69,7 @@ class StepKind(StrEnum):
     REVERT = "revert"  # it takes drift back; the tool knows nothing of it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """One revision to apply, or a drift to settle."""
 
     kind: StepKind = StepKind.APPLY
@@ -98,8 +95,7 @@ class Step:
         return f"{whole}, which takes drift back" if self.kind is StepKind.REVERT else whole
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undo:
+class Undo(Struct, frozen=True, kw_only=True):
     """How the whole plan is taken back, chosen before it runs."""
 
     way: UndoWay
@@ -109,8 +105,7 @@ class Undo:
     fallback: UndoWay = UndoWay.NONE  # taken where a way in place does not lead back when it is needed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """What will run. `commit`, `requester`, `change`, `findings` and `notes` describe, and are no identity."""
 
     project: str
@@ -153,15 +148,14 @@ class Plan:
 
 _FORMAT: Final = 1
 _DESCRIPTION: Final = frozenset({"commit", "requester", "change", "findings", "notes"})
-_ADAPTER: Final[TypeAdapter[Plan]] = TypeAdapter(Plan)
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """The plan as JSON values."""
-    dumped: dict[str, Any] = _ADAPTER.dump_python(plan, mode="json")
-    return dumped
+    made: dict[str, Any] = to_builtins(plan)
+    return made
 
 
 def plan_from_json(value: Mapping[str, Any]) -> Plan:
     """The plan that `plan_to_json` wrote."""
-    return _ADAPTER.validate_python(dict(value))
+    return convert(value, Plan)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from faberdb.budget import Budget
 from faberdb.config.model import FaberConfig, MigrationsSection
@@ -36,8 +38,7 @@ class Autonomy(StrEnum):
     AUTONOMOUS = "autonomous"  # asks only where the environment is protected
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """The rules of one environment."""
 
     protected: bool
@@ -65,8 +66,7 @@ class Policy:
         return self.approval_timeouts["enhanced" if level == "enhanced" else "standard"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tightening:
+class Tightening(Struct, frozen=True, kw_only=True):
     """What is asked of an environment beyond its configuration. What is left out changes nothing."""
 
     approvals: int | None = None  # a number asks for people even where the configuration asks for none

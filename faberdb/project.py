@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from faberdb.checks import Check
 from faberdb.config.load import find_config, load_config, root_of
@@ -22,8 +23,7 @@ __all__ = ["Environment", "Hosting", "Project", "load_project"]
 _VARIABLES = {"dev": "DEV_DATABASE_URL", "staging": "STAGING_DATABASE_URL", "production": "PROD_DATABASE_URL"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
+class Environment(Struct, frozen=True, kw_only=True):
     """One environment of a project, with its policy decided."""
 
     name: str
@@ -35,8 +35,7 @@ class Environment:
     policy: Policy
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(Struct, frozen=True, dict=True):
     """A project by its folder and configuration."""
 
     root: Path

@@ -6,9 +6,10 @@ A rehearsal that begins with a restore is a proof, and so is the restore of an u
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from faberdb.ledger import Entry, Kind, Ledger
 
@@ -16,8 +17,7 @@ _KINDS: Final = (Kind.SNAPSHOT_VERIFIED, Kind.EVIDENCE_FOUND, Kind.STEP_DONE)
 _LOOKED_AT: Final = 1000  # entries of each kind, the newest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proven:
+class Proven(Struct, frozen=True, kw_only=True):
     """The last time that a snapshot was restored and found equal to its manifest."""
 
     snapshot: str

@@ -8,9 +8,10 @@ process that died left of a snapshot goes with them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from faberdb.databases import drop_database, list_databases
 from faberdb.errors import SnapshotUnusable
@@ -31,8 +32,7 @@ UNFINISHED_KEPT: Final = timedelta(days=7)  # longer than anybody waits with goi
 _SETTING_ASIDE: Final = ("swap", "undo in place")  # the steps of an undo that do
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pruning:
+class Pruning(Struct, frozen=True, kw_only=True):
     """What would be removed, or was."""
 
     snapshots: tuple[str, ...]

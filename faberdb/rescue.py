@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
 from psycopg import sql
 
 from faberdb.connection import Connection, connect
@@ -30,8 +31,7 @@ _HASH: Final = sql.Identifier("faber-db hash")
 _LIVE: Final = sql.Identifier("faber-db live rows")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rescued:
+class Rescued(Struct, frozen=True, kw_only=True):
     """What was found of one table."""
 
     table: str

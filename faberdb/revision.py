@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revision:
+
+class Revision(Struct, frozen=True, kw_only=True):
     """A migration on disk. Order in a list is the order of application."""
 
     name: str  # the tool's own name for it, such as Prisma's folder name
@@ -30,8 +30,7 @@ class Standing(StrEnum):
         return self in {Standing.STARTED, Standing.FAILED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackedRevision:
+class TrackedRevision(Struct, frozen=True, kw_only=True):
     """A row of the tool's tracking table."""
 
     name: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.policy import Policy
 from faberdb.statements import Hazard, Statement
@@ -37,8 +38,7 @@ _LEVEL: Final[Mapping[Hazard, Risk]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """Something an approver should know about one statement."""
 
     code: str  # the hazard's name, or the rule's

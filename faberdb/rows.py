@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
@@ -23,8 +23,7 @@ LARGE_OBJECTS: Final = "pg_catalog.pg_largeobject_metadata"
 _TABLES_A_STATEMENT: Final = 500  # each arm of a UNION is one more level on the parser's stack
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowChange:
+class RowChange(Struct, frozen=True, kw_only=True):
     """One table's rows then and now. A table that is not there has none."""
 
     table: str  # schema-qualified, quoted as PostgreSQL quotes it

@@ -12,9 +12,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.revision import Revision
 
@@ -23,8 +24,7 @@ _ADOPTS: Final = re.compile(r"\A-- faber-db: adopts ([0-9a-f]{64})\s*$", re.MULT
 _REVERTS: Final = re.compile(r"\A-- faber-db: reverts ([0-9a-f]{64}) to ([0-9a-f]{64})\s*$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reversal:
+class Reversal(Struct, frozen=True, kw_only=True):
     """A script that brings one environment back to what was released there."""
 
     name: str  # drift/ENVIRONMENT/NAME

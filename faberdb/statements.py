@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from faberdb.errors import UnreadableSql
 from faberdb.grammar.parser import NotInGrammar, parse
@@ -47,8 +48,7 @@ class Certainty(StrEnum):
     DEPENDS = "depends"  # on what is in the database
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(Struct, frozen=True, kw_only=True):
     """One statement of a script."""
 
     text: str  # without its semicolon and without the comments before it
@@ -79,8 +79,7 @@ class Statement:
         return not self.destroys and not self.opaque
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConcurrentIndex:
+class ConcurrentIndex(Struct, frozen=True, kw_only=True):
     """The index that a CREATE INDEX CONCURRENTLY makes."""
 
     name: str

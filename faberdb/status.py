@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from faberdb.credentials import ledger_dsn
 from faberdb.errors import FaberError
@@ -30,8 +31,7 @@ from faberdb.snapshot.manifest import Manifest
 from faberdb.target import open_project_ledger, store_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class Waiting(Struct, frozen=True, kw_only=True):
     """A question to people that is open."""
 
     release: str
@@ -44,8 +44,7 @@ class Waiting:
         return f"faber-db approve {self.release}{' --rollback' if self.rollback else ''} --as NAME"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentStatus:
+class EnvironmentStatus(Struct, frozen=True, kw_only=True):
     """One environment on one screen."""
 
     environment: str

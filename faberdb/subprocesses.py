@@ -13,8 +13,9 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from faberdb.errors import CommandFailed
 
@@ -34,8 +35,7 @@ _OUTPUT_KEPT = 64 * 1024
 _WATCHED_EVERY_S = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Finished(Struct, frozen=True, kw_only=True):
     """What a program left: its exit code and the end of what it printed."""
 
     code: int

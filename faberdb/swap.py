@@ -12,11 +12,11 @@ default, so that nobody writes there by mistake and believes it kept.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from faberdb.connection import Connection, run
@@ -49,8 +49,7 @@ class SwapState(StrEnum):
     LIVE_MISSING = "no database has the live name"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SwapOutcome:
+class SwapOutcome(Struct, frozen=True, kw_only=True):
     """How the exchange went."""
 
     live: str
@@ -121,8 +120,7 @@ def swap_in(
         return swap.run(terminate=terminate, patience_s=patience_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Swap:
+class _Swap(Struct, frozen=True, kw_only=True):
     """One exchange in state READY."""
 
     conn: Connection

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from faberdb.catalog import Schema, read_schema
 from faberdb.connection import Connection, connect
@@ -22,8 +24,7 @@ from faberdb.tools import open_tool
 from faberdb.tools.protocol import MigrationTool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True):
     """An environment with its tool, its snapshot store and the open ledger."""
 
     project: Project

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 _BREAK_WIDTH: Final = 64.0
 _BREAKS_AT_MOST: Final = 0.4  # of the width, together
@@ -15,8 +16,7 @@ _IDLE_SHARE: Final = 0.25  # of the busy time: a shorter gap is drawn as it was
 Span = tuple[datetime, datetime]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Piece(Struct, frozen=True, kw_only=True):
     """A stretch of time and its place."""
 
     start: datetime
@@ -26,8 +26,7 @@ class Piece:
     idle: bool  # squeezed
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(Struct, frozen=True):
     """Pieces without gaps between them."""
 
     pieces: tuple[Piece, ...]

@@ -8,8 +8,9 @@ before.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.errors import UnreadableSql
 from faberdb.plan import Undo, UndoWay
@@ -59,8 +60,7 @@ _IN_PLACE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepBack:
+class StepBack(Struct, frozen=True, kw_only=True):
     """One step, as far as its way back goes."""
 
     revision: str

@@ -6,9 +6,10 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from faberdb.config.phases import DetectionPatterns
 from faberdb.errors import Refused
@@ -17,8 +18,7 @@ _TITLE_WEIGHT, _LABEL_WEIGHT, _TEXT_WEIGHT = 0.6, 0.7, 0.3
 _ENOUGH = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkItem:
+class WorkItem(Struct, frozen=True, kw_only=True):
     """A request, as a tracker or a file tells it."""
 
     title: str
@@ -33,8 +33,7 @@ class WorkItem:
         return f"{self.id}: {self.title}" if self.id else self.title
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detection:
+class Detection(Struct, frozen=True, kw_only=True):
     """Whether there is database work, and how sure that is."""
 
     database_work: bool

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from msgspec import Struct
 from prefect import task
 from prefect.input import RunInput
 from pydantic import Field
@@ -46,8 +46,7 @@ class DestructiveApprovalForm(ApprovalForm):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """Where a wish to release stands."""
 
     release: str  # "" when there is nothing to release

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from prefect import task
 
 from faberdb.errors import DatabaseMissing, VerificationFailed
@@ -24,8 +23,7 @@ from tasks.policies import IDEMPOTENT, ONCE, READ
 from tasks.resolving import environment_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanView:
+class PlanView(Struct, frozen=True, kw_only=True):
     """A plan as a flow needs it."""
 
     environment: str

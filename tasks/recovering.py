@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from msgspec import Struct
 from prefect import task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
@@ -23,8 +23,7 @@ _RELEASING: Final = frozenset({"pipeline", "build", "evaluate", "release", "roll
 """The flows that can leave a release open. The death of any other says nothing about one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadRun:
+class DeadRun(Struct, frozen=True, kw_only=True):
     """A run whose process is gone, by what it was started with."""
 
     id: str

@@ -6,17 +6,16 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from deployments.stack import free_port
 from faberdb.dsn import Dsn
 
 
-@dataclass(frozen=True, slots=True)
-class OlderServer:
+class OlderServer(Struct, frozen=True):
     """A PostgreSQL of the system's packages, run as the user postgres."""
 
     folder: Path

@@ -37,7 +37,7 @@ def command(
     Files need no database, no configuration and no Prefect. With ENV, its database is read: sizes, traffic, types.
     Without either, all revisions of the project are looked at.
     """
-    from dataclasses import asdict
+    from msgspec import to_builtins
 
     from cli.output import show_markdown
     from faberdb.lint.page import finding_lines
@@ -45,7 +45,7 @@ def command(
 
     findings, notes = _looked(what, project_dir)
     text = "\n".join([*finding_lines(findings), *(f"- {note}" for note in notes)])
-    value = {"findings": [asdict(f) for f in findings], "notes": list(notes)}
+    value = {"findings": to_builtins(findings), "notes": list(notes)}
     show_markdown(value, text or "Nothing would hurt a running application.", as_json)
     weighing = [f for f in findings if not f.ignored]
     if fail_on != "never" and any(f.risk.weight >= Risk(fail_on).weight for f in weighing):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct, field
 
 from cli.options import json_option, project_option
 
@@ -42,8 +42,7 @@ def command(environment: str | None, project_dir: Path | None, as_json: bool) ->
     show(value, "\n".join([_table(manifests, proofs), *map(_unfinished_line, left)]), as_json)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Proofs:
+class _Proofs(Struct, frozen=True, kw_only=True):
     """What the ledger has of snapshots, by their ids."""
 
     known: bool = True

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 import psycopg
+from msgspec import Struct
 
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn
@@ -18,8 +18,7 @@ _Result = TypeVar("_Result")
 _PATIENCE_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
+class _Open(Struct, frozen=True):
     conn: Connection
     closing: contextlib.ExitStack
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TypeVar
 
+from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 
 from deployments.webhooks.payloads import (
@@ -35,8 +35,7 @@ class NotAllowed(Refused):
     """No rule lets this repository, branch or event start anything."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """Something that happened in a repository."""
 
     name: str  # push, pull_request, or what a generic sender calls it

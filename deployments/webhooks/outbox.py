@@ -7,14 +7,14 @@ and says how it went, while the row is locked against every other receiver.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from importlib import resources
 from typing import Any, Final
 
+from msgspec import Struct, convert
 from psycopg import sql
-from psycopg.rows import class_row
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from deployments.webhooks.connections import Connections
@@ -36,8 +36,7 @@ class State(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(Struct, frozen=True, kw_only=True):
     """A row of the outbox."""
 
     key: str
@@ -51,12 +50,8 @@ class Delivery:
     attempts: int
     last_error: str
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "state", State(self.state))
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What came of one attempt to send."""
 
     state: State
@@ -169,8 +164,8 @@ class Outbox:
 
     def _read(self, conn: Connection, where: Any, *parameters: object) -> list[Delivery]:
         query = sql.SQL("SELECT {} FROM webhooks.delivery {}").format(_COLUMNS, sql.SQL(where))
-        with conn.cursor(row_factory=class_row(Delivery)) as cursor:
-            return cursor.execute(query, parameters).fetchall()
+        with conn.cursor(row_factory=dict_row) as cursor:
+            return convert(cursor.execute(query, parameters).fetchall(), list[Delivery])
 
 
 def _is_missing(conn: Connection) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
+
+from msgspec import Struct
 
 from deployments.api import PrefectApi
 from deployments.webhooks.events import PULL_REQUEST, Event, NotAllowed
@@ -16,8 +17,7 @@ from faberdb.policy import Autonomy
 from faberdb.project import Project
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """A run to create, or the reason for none."""
 
     deployment: str = ""

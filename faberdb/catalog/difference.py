@@ -6,9 +6,10 @@ Refuses to judge: whether a difference is drift, a plan's effect or damage is th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from faberdb.catalog.schema import KINDS, Schema, kind_of
 
@@ -30,8 +31,7 @@ class Severity(StrEnum):
     INFO = "info"  # said about it only
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(Struct, frozen=True, kw_only=True):
     """One object that is not the same in two schemas."""
 
     kind: Literal["added", "removed", "changed"]

@@ -6,10 +6,11 @@ Knows the rows that the queries select, and not where they come from.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from faberdb.catalog.spelling import canonical, canonical_function
 from faberdb.errors import Transient
@@ -18,8 +19,7 @@ Row = tuple[Any, ...]
 _AUTHORS_TEXT: Final = frozenset({"function", "procedure"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """Filled row by row. What one session found can be joined to what another did."""
 
     objects: dict[str, str] = field(default_factory=dict)  # name -> canonical definition

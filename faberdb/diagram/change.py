@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Final
+
+from msgspec.structs import replace
 
 from faberdb.catalog import Difference, Schema, differences, kind_of
 from faberdb.catalog.names import name_parts, table_of

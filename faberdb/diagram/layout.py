@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from faberdb.diagram.layers import acyclic, components, layered
 from faberdb.diagram.stations import BETWEEN, Box, Chain, Node, Wire, order, straighten, with_lanes
 from faberdb.diagram.wiring import MARGIN, Bundle, bundles_of, tracks, way_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """Upper left corners by box, and one way for each wire, in the wires' order."""
 
     width: float

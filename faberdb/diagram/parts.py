@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from faberdb.catalog.names import name_parts
 
@@ -17,8 +18,7 @@ class Mark(StrEnum):
     CHANGED = "changed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class Column(Struct, frozen=True, kw_only=True):
     """One column of a table."""
 
     name: str  # as it is, not quoted
@@ -30,8 +30,7 @@ class Column:
     was: str = ""  # what it said before, where that is another text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class Reference(Struct, frozen=True, kw_only=True):
     """A foreign key."""
 
     name: str  # of the constraint's object, such as "constraint public.orders.orders_customer_fkey"
@@ -44,8 +43,7 @@ class Reference:
     mark: Mark = Mark.SAME
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Struct, frozen=True, kw_only=True):
     """One table; a partition is counted at its parent."""
 
     name: str  # qualified and quoted, as the catalogue names it
@@ -61,8 +59,7 @@ class Table:
         return ".".join(parts[1:] if parts[0] == "public" else parts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(Struct, frozen=True, kw_only=True):
     """What is drawn."""
 
     tables: tuple[Table, ...]

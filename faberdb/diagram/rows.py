@@ -6,8 +6,9 @@ Sizes are of a monospaced face at 11 pixels, whose letters are at most 6.7 wide.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.diagram.change import type_text
 from faberdb.diagram.parts import Column, Mark, Picture, Table
@@ -21,8 +22,7 @@ _NAME, _TYPE, _TITLE = 30, 34, 40  # letters
 _NOTES: Final = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """One line of a box."""
 
     text: str
@@ -32,8 +32,7 @@ class Row:
     column: str = ""  # whose line it is, "" for a line about others
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class Sheet(Struct, frozen=True, kw_only=True):
     """A box with its lines."""
 
     table: Table

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
+from msgspec import Struct
+
 BETWEEN: Final = 26.0  # boxes, and components
 _LANE: Final = 14.0  # the height that a wire needs to pass a layer
 _SWEEPS: Final = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
+class Box(Struct, frozen=True, kw_only=True):
     """A thing to place."""
 
     name: str
@@ -22,8 +23,7 @@ class Box:
     height: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wire:
+class Wire(Struct, frozen=True, kw_only=True):
     """From one box's port to another's. Two ports of a box at the same height are the same port."""
 
     tail: str

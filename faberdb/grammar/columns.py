@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from faberdb.grammar.names import dotted, relation, strings
 from faberdb.grammar.parser import pb
@@ -16,8 +17,7 @@ SERIALS: Final = frozenset(
 )  # words of the parser, not types
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class Column(Struct, frozen=True, kw_only=True):
     """What its definition says."""
 
     name: str  # quoted where needed

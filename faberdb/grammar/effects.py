@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from faberdb.grammar.columns import column_of
 from faberdb.grammar.facts import Facts
@@ -13,8 +14,7 @@ from faberdb.grammar.parser import pb
 from faberdb.statements import Certainty, Hazard
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effects:
+class Effects(Struct, frozen=True, kw_only=True):
     """One statement's, for `faberdb.statements.Statement`."""
 
     rewrites: Certainty = Certainty.NO

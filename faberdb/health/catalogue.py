@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.connection import Connection
 from faberdb.errors import Refused
@@ -62,8 +63,7 @@ _MAINTENANCE: Final[Mapping[str, Judge]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(Struct, frozen=True, kw_only=True):
     """One question about a database."""
 
     area: str

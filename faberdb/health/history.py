@@ -7,12 +7,12 @@ depends on: what cannot be kept or read is said, and never stands in anybody's w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from typing import Any, Final
 
 import psycopg
+from msgspec import Struct
 from psycopg.types.json import Jsonb
 
 from faberdb.connection import Connection, connect, run
@@ -25,8 +25,7 @@ _KEPT: Final = ("area", "name", "state", "figure", "value", "bound")
 _WATCHED_DAYS: Final = 7  # a query that is slow later than so is not the release's doing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastLook:
+class PastLook(Struct, frozen=True, kw_only=True):
     """What a look saw."""
 
     at: datetime
@@ -51,8 +50,7 @@ class PastLook:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthHistory:
+class HealthHistory(Struct, frozen=True, kw_only=True):
     """One environment's past; `conn` is a session of the ledger."""
 
     conn: Connection

@@ -6,9 +6,10 @@ Refuses to know how a figure is taken.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct, to_builtins
 
 AREAS: Final = ("connectivity", "migrations", "schema", "performance", "safety", "maintenance")
 PROJECT: Final = "project"
@@ -29,8 +30,7 @@ class HealthState(StrEnum):
 _WORSE: Final = {state: rank for rank, state in enumerate(HealthState)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True, kw_only=True):
     """One check's finding."""
 
     area: str  # one of AREAS
@@ -51,16 +51,14 @@ class CheckResult:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatementTime:
+class StatementTime(Struct, frozen=True, kw_only=True):
     """What the server counted of one statement since its statistics were reset."""
 
     calls: int
     total_ms: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthReport:
+class HealthReport(Struct, frozen=True, kw_only=True):
     """All findings of one look."""
 
     database: str  # where, without a password
@@ -84,7 +82,7 @@ class HealthReport:
 
     def to_json(self) -> dict[str, Any]:
         """The whole report as JSON's own types."""
-        return {"overall": self.overall.value, "summary": self.summary(), **asdict(self)}
+        return {"overall": self.overall.value, "summary": self.summary(), **to_builtins(self)}
 
     def text(self) -> str:
         """The whole report for a terminal: a line for each finding, and what to do about a bad one."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from faberdb.connection import Connection
@@ -44,16 +44,14 @@ FROM {}.pg_stat_statements(true) WHERE queryid = ANY (%s)
 """)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
+class Baseline(Struct, frozen=True, kw_only=True):
     """What the statements took before a release."""
 
     release: str
     times: Mapping[int, StatementTime]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slowdown:
+class Slowdown(Struct, frozen=True, kw_only=True):
     """A statement that takes longer since the release."""
 
     queryid: int

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 GENESIS = "0" * 64
 
@@ -37,8 +38,7 @@ class Kind(StrEnum):
     PHASE_ENDED = "phase.ended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """What the ledger holds about one moment. `seq` has no gaps; `hash` covers every other field."""
 
     seq: int
@@ -71,8 +71,7 @@ def hash_of(entry: Entry) -> str:
     return hashlib.sha256("\n".join(fields).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainReport:
+class ChainReport(Struct, frozen=True, kw_only=True):
     """The outcome of walking the chain."""
 
     entries: int

@@ -6,11 +6,11 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from faberdb.canonical import canonical_json
@@ -45,8 +45,7 @@ def _create_role(conn: Connection, address: LedgerAddress) -> None:
     conn.execute(statement)
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(Struct, frozen=True):
     """An open ledger. It can add and read, nothing else."""
 
     conn: Connection

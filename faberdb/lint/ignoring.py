@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.errors import Refused
 from faberdb.statements import Statement
@@ -13,8 +14,7 @@ from faberdb.statements import Statement
 _MARK: Final = re.compile(r"--\s*faber-db:\s*ignore\b[ \t]*(?P<code>\S*)[ \t]*(?P<reason>.*)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ignore:
+class Ignore(Struct, frozen=True, kw_only=True):
     """One of them."""
 
     code: str

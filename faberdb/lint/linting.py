@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from faberdb.config.linting import LintSection
 from faberdb.lint.ignoring import Ignore, ignores_of
@@ -19,16 +21,14 @@ from faberdb.statements import Hazard, Statement, parse_script
 _FOREIGN: Final = "squawk:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(Struct, frozen=True, kw_only=True):
     """A finding, and the hazard that a policy may have said the same of."""
 
     finding: Finding
     hazard: Hazard | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linted:
+class Linted(Struct, frozen=True, kw_only=True):
     """What was found in one script."""
 
     told: tuple[Told, ...]

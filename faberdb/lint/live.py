@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from faberdb.connection import Connection
 
 _BUSY_PER_S: Final = 1.0  # scans and written rows a second, on average since the counters began
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveRelation:
+class LiveRelation(Struct, frozen=True, kw_only=True):
     """One relation; of an index, the facts are its table's."""
 
     rows: int  # estimated
@@ -26,8 +26,7 @@ class LiveRelation:
     primary_key: str = ""  # its constraint's name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Live:
+class Live(Struct, frozen=True, kw_only=True):
     """By relation, as scripts name it. Empty: nothing was observed, or nothing is there yet."""
 
     relations: Mapping[str, LiveRelation] = field(default_factory=dict)

@@ -7,8 +7,9 @@ squawk's users find the names they know.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from faberdb.grammar.columns import Column
 from faberdb.lint.live import Live
@@ -16,8 +17,7 @@ from faberdb.risk import Risk
 from faberdb.statements import Hazard, Statement
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Look(Struct, frozen=True, kw_only=True):
     """One statement among those around it."""
 
     statement: Statement
@@ -58,8 +58,7 @@ class Look:
         return self.created.get(name, self.number) < self.number
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class Hit(Struct, frozen=True, kw_only=True):
     """What a rule found."""
 
     message: str  # what this statement does, with its names
@@ -70,8 +69,7 @@ class Hit:
 Check = Callable[[Look], Iterator[Hit]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """What to look for, and why."""
 
     code: str
@@ -86,8 +84,7 @@ class Rule:
     optional: bool = False  # only where the configuration asks for it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlterCommand:
+class AlterCommand(Struct, frozen=True, kw_only=True):
     """A subcommand of ALTER TABLE."""
 
     name: str  # the grammar's, such as "AT_SetNotNull"

@@ -7,10 +7,11 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.errors import CommandFailed
 from faberdb.subprocesses import run_program
@@ -18,8 +19,7 @@ from faberdb.subprocesses import run_program
 _TIMEOUT_S: Final = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
+class Opinion(Struct, frozen=True, kw_only=True):
     """One of its findings."""
 
     rule: str
@@ -27,8 +27,7 @@ class Opinion:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecondOpinion:
+class SecondOpinion(Struct, frozen=True, kw_only=True):
     """All of them by script, or why there are none."""
 
     opinions: Mapping[str, tuple[Opinion, ...]]

@@ -7,10 +7,11 @@ A vote is bound to a digest: it says nothing about any other plan. Proof of who 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from faberdb.errors import NotApproved
 from faberdb.plan import ApprovalLevel
@@ -24,8 +25,7 @@ class Decision(StrEnum):
     REJECT = "reject"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vote:
+class Vote(Struct, frozen=True, kw_only=True):
     """A named person's decision on a digest."""
 
     digest: str

@@ -6,15 +6,16 @@ without, it is the schema as it is now, with the planner's statistics where the 
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from faberdb.connection import connect
 from faberdb.credentials import look_up
@@ -45,8 +46,7 @@ class CopyKind(StrEnum):
     SCHEMA = "schema"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
+class Copy(Struct, frozen=True, kw_only=True):
     """A database to try a plan on."""
 
     dsn: Dsn
@@ -155,10 +155,10 @@ def rehearsal_server(target: Target) -> tuple[str, Dsn]:
                 next_step=f"export {variable}=postgresql://USER:PASSWORD@HOST:5432/postgres",
             )
         named = parse_dsn(value, source=variable)
-        return variable, dataclasses.replace(named, schema=target.dsn.schema)
+        return variable, replace(named, schema=target.dsn.schema)
     if section.server == "embedded":
         embedded = start_server(target.project.home)
-        return "embedded", dataclasses.replace(embedded, schema=target.dsn.schema)
+        return "embedded", replace(embedded, schema=target.dsn.schema)
     return "same", target.dsn
 
 
@@ -175,7 +175,7 @@ def _copy_schema(target: Target, dsn: Dsn, *, same: bool, progress: Progress) ->
         programs.restore(dump, dsn, server_version=version, with_roles=same, timeout_s=timeout_s)
     if same:
         with maintenance(dsn, purpose="rehearse") as conn, explained("The copy's settings were refused."):
-            apply_properties(conn, dsn.database, dataclasses.replace(properties, connection_limit=-1))
+            apply_properties(conn, dsn.database, replace(properties, connection_limit=-1))
     progress(f"copied the schema{' and its statistics' if statistics else ''} into {dsn.database}")
 
 
@@ -190,7 +190,7 @@ def _create(dsn: Dsn, properties: DatabaseProperties, *, same: bool) -> int:
             next_step="rename that database, then run the same command again",
         )
     drop_database(dsn)
-    like = properties if same else dataclasses.replace(properties, tablespace="pg_default")
+    like = properties if same else replace(properties, tablespace="pg_default")
     ensure_database(dsn, owner=properties.owner if same else None, like=like)
     with maintenance(dsn, purpose="rehearse") as conn, explained("The copy could not be marked."):
         set_mark(conn, dsn.database, Mark(snapshot=_SCHEMA_MARK, done=False))

@@ -5,11 +5,7 @@ Owns the value and its place. Refuses to know how it is gathered (`faberdb.relea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from pydantic import TypeAdapter
+from msgspec import Struct, convert, to_builtins
 
 from faberdb.ledger import Kind
 from faberdb.plan import Plan, UndoWay, plan_to_json
@@ -18,8 +14,7 @@ from faberdb.target import Target
 from faberdb.witness import Witnessed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Struct, frozen=True, kw_only=True):
     """What a rehearsal of one digest showed. What has a default is not in the evidence of older versions."""
 
     digest: str
@@ -42,13 +37,10 @@ class Evidence:
     notes: tuple[str, ...] = ()  # what the rehearsal could not show, and why
 
 
-_ADAPTER = TypeAdapter(Evidence)
-
-
 def find_evidence(target: Target, digest: str) -> Evidence | None:
     """The newest rehearsal of a digest, or None."""
     found = target.ledger.entries(release=digest, kind=Kind.EVIDENCE_FOUND, newest_first=True, limit=1)
-    return _ADAPTER.validate_python(found[0].body) if found else None
+    return convert(found[0].body, Evidence) if found else None
 
 
 def count_evidence(target: Target, digest: str) -> int:
@@ -61,5 +53,6 @@ def keep_evidence(target: Target, plan: Plan, evidence: Evidence) -> None:
     target.ledger.append(
         Kind.PLAN_FROZEN, release=plan.digest, environment=target.name, body=plan_to_json(plan)
     )
-    body: Mapping[str, Any] = _ADAPTER.dump_python(evidence, mode="json")
-    target.ledger.append(Kind.EVIDENCE_FOUND, release=plan.digest, environment=target.name, body=body)
+    target.ledger.append(
+        Kind.EVIDENCE_FOUND, release=plan.digest, environment=target.name, body=to_builtins(evidence)
+    )

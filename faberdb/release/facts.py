@@ -6,11 +6,12 @@ Owns the words for people. Refuses to know how they travel.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
+
+from msgspec import Struct
 
 from faberdb.ledger import Entry, Kind
 from faberdb.plan import ApprovalLevel
@@ -47,8 +48,7 @@ _ENDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Fact(Struct, frozen=True, kw_only=True):
     """One of them, and when."""
 
     what: What

@@ -7,7 +7,8 @@ where each is taken back in place, for that loses less.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from faberdb.connection import connect
 from faberdb.errors import Refused
@@ -19,8 +20,7 @@ from faberdb.snapshot.manifest import Manifest
 from faberdb.target import Target
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Struct, frozen=True, kw_only=True):
     """One thing to take back: a release, or all that came after a snapshot."""
 
     release: str = ""  # "" without a snapshot: the newest that changed the environment

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from faberdb.budget import Budget
@@ -41,8 +42,7 @@ class NotInPlace(Failed):
     """The way in place does not lead back here; nothing of it stays."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakenBackInPlace:
+class TakenBackInPlace(Struct, frozen=True, kw_only=True):
     """How it went."""
 
     statements: tuple[str, ...]

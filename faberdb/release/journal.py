@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import psycopg
+from msgspec import Struct
 
 from faberdb.errors import FaberError
 from faberdb.ledger import Entry, Kind, Ledger
@@ -33,8 +34,7 @@ class Stage(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(Struct, frozen=True, kw_only=True):
     """Something that just happened in a step."""
 
     release: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct
 
 from faberdb.catalog import Schema, on_common_ground
 from faberdb.errors import Refused, Transient
@@ -30,8 +31,7 @@ class Outcome(StrEnum):
     FAILED = "failed"  # it failed and could not be taken back by itself
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRecord:
+class StepRecord(Struct, frozen=True, kw_only=True):
     """One step's last word in the ledger."""
 
     step: str
@@ -42,8 +42,7 @@ class StepRecord:
     transient: bool = False  # it failed because something was away: to be tried again, not taken back
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class Release(Struct, frozen=True, kw_only=True):
     """One execution of one plan."""
 
     id: str

@@ -7,9 +7,10 @@ that failed because the server was away.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.ledger import Kind
 from faberdb.release.lock import lock_holder
@@ -28,8 +29,7 @@ class Course(StrEnum):
     STOP = "stop"  # it died as often as it was tried
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
+class Recovery(Struct, frozen=True, kw_only=True):
     """A decision, and why."""
 
     course: Course

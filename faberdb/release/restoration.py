@@ -6,8 +6,9 @@ way decided, taken back by the rollback flow. The live database is set aside, no
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from faberdb.databases import database_exists
 from faberdb.errors import Refused

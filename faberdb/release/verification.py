@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
 from typing import Any, Final
+
+from msgspec.structs import fields, replace
 
 from faberdb.checks import run_checks
 from faberdb.config.health import HealthSection

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from faberdb.grammar.names import dotted, relation
 from faberdb.grammar.parser import parse, pb, written
@@ -17,8 +18,7 @@ from faberdb.grammar.parser import parse, pb, written
 _NAME_BYTES: Final = 63
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class Form(Struct, frozen=True, kw_only=True):
     """What takes one statement's place."""
 
     quick: tuple[str, ...] = ()  # together with their neighbours in a transaction

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from faberdb.budget import Budget
 from faberdb.catalog import read_schema
@@ -24,8 +26,7 @@ from faberdb.tools.protocol import MigrationTool
 _SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class Offer(Struct, frozen=True, kw_only=True):
     """What could take a revision's place."""
 
     revision: str

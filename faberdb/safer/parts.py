@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from faberdb.safer.forms import safer_form
 from faberdb.statements import fits_one_transaction, parse_script
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Parts(Struct, frozen=True, kw_only=True):
     """The scripts that take one script's place."""
 
     scripts: tuple[str, ...]

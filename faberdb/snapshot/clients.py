@@ -10,9 +10,10 @@ import functools
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.embedded import client_program
 from faberdb.errors import CommandFailed, Refused
@@ -23,8 +24,7 @@ _PLACES: Final = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin", "/opt/homeb
 _TIMEOUT_S: Final = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clients:
+class Clients(Struct, frozen=True, kw_only=True):
     """The client programs in one folder."""
 
     folder: Path

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, Final
 
 import psycopg
+from msgspec import Meta, Struct
 from psycopg import sql
 from psycopg.pq import TransactionStatus
-from pydantic import ConfigDict, Field
 
 from faberdb.config.proving import Checksums
 from faberdb.connection import Connection
@@ -37,26 +36,21 @@ _PRINTING: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checksum:
+class Checksum(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of one table's content."""
 
-    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
-
-    share: Annotated[int, Field(ge=1)]  # one row of so many is in it; 1 is all of them
-    sum: Annotated[str, Field(pattern=r"^-?[0-9]+$")]
+    share: Annotated[int, Meta(ge=1)]  # one row of so many is in it; 1 is all of them
+    sum: Annotated[str, Meta(pattern=r"\A-?[0-9]+\Z")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
+class Contents(Struct, frozen=True, kw_only=True):
     """Of all tables, by schema-qualified name, quoted as PostgreSQL quotes it."""
 
     rows: Mapping[str, int]
     checksums: Mapping[str, Checksum]  # of the tables that were asked for
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Struct, frozen=True, kw_only=True):
     """One table to look into."""
 
     name: str  # schema-qualified, quoted

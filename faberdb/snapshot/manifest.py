@@ -6,14 +6,12 @@ described in docs/reference/snapshots.md, and a change of it raises FORMAT_VERSI
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Final
 
-from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
+from msgspec import DecodeError, Meta, Struct, field, json, to_builtins
 
 from faberdb.canonical import canonical_json
 from faberdb.errors import SnapshotUnusable
@@ -21,19 +19,15 @@ from faberdb.snapshot.contents import Checksum
 
 FORMAT_VERSION: Final = 2
 _READ: Final = (1, FORMAT_VERSION)
-_STRICT: Final = ConfigDict(extra="forbid")
 
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Meta(ge=0)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileFacts:
+class FileFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to recognise one file of the snapshot."""
 
-    __pydantic_config__: ClassVar = _STRICT
-
     bytes: Count
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
 class SnapshotKind(StrEnum):
@@ -43,26 +37,23 @@ class SnapshotKind(StrEnum):
     TEMPLATE = "template"  # a closed copy of the database on its own server
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that is known of one snapshot. Written last, so that a folder with one is complete."""
-
-    __pydantic_config__: ClassVar = _STRICT
 
     format_version: int = FORMAT_VERSION
     id: str
     project: str
     environment: str
     database: str
-    created_at: Annotated[datetime, AwareDatetime]  # UTC, by our clock, when its transaction began
-    server_version: Annotated[int, Field(ge=90000)]  # as PostgreSQL numbers itself, such as 180006
+    created_at: Annotated[datetime, Meta(tz=True)]  # UTC, by our clock, when its transaction began
+    server_version: Annotated[int, Meta(ge=90000)]  # as PostgreSQL numbers itself, such as 180006
     client_version: str  # of the pg_dump that wrote it
     label: str
     reason: str
-    retention_days: Annotated[int, Field(ge=1)]
+    retention_days: Annotated[int, Meta(ge=1)]
     revisions: tuple[str, ...]  # applied, in order
     tracking_tables: tuple[str, ...]  # unqualified names that the fingerprint leaves out
-    schema_fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    schema_fingerprint: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
     roles: tuple[str, ...]  # that own or were granted something in it; a dump does not hold them
     row_counts: Mapping[str, Count]
     files: Mapping[str, FileFacts]  # by path relative to the snapshot, with "/"
@@ -87,10 +78,11 @@ class Manifest:
 
     def to_json(self) -> str:
         """The canonical JSON: equal manifests give equal text."""
-        return canonical_json(_ADAPTER.dump_python(self, mode="json"))
+        return canonical_json(to_builtins(self))
 
 
-_ADAPTER: Final = TypeAdapter(Manifest)
+class _Format(Struct, frozen=True):
+    format_version: int
 
 
 def read_manifest(text: str | bytes, *, snapshot: str) -> Manifest:
@@ -104,20 +96,14 @@ def read_manifest(text: str | bytes, *, snapshot: str) -> Manifest:
         SnapshotUnusable: it is damaged, of an unknown format, or another snapshot's.
     """
     try:
-        raw = json.loads(text)
-        version = raw["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _unusable(snapshot, f"its manifest is damaged ({type(error).__name__})") from None
-    if version not in _READ:
-        known = " and ".join(map(str, _READ))
-        raise _unusable(
-            snapshot, f"its manifest has format {version}; this version of faber-db reads {known}"
-        )
-    try:
-        manifest = _ADAPTER.validate_json(text)
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise _unusable(snapshot, f"its manifest is damaged at {where}") from None
+        version = json.decode(text, type=_Format).format_version
+        if version not in _READ:
+            known = " and ".join(map(str, _READ))
+            why = f"its manifest has format {version}; this version of faber-db reads {known}"
+            raise _unusable(snapshot, why)
+        manifest = json.decode(text, type=Manifest)
+    except DecodeError as error:
+        raise _unusable(snapshot, f"its manifest is damaged: {error}") from None
     if manifest.id != snapshot:
         raise _unusable(
             snapshot, f"its manifest is that of {manifest.id!r}: the folder was renamed or mixed up"

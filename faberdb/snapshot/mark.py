@@ -6,7 +6,7 @@ before it can have a comment: so it is created closed to every session, which no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from faberdb.connection import Connection
 from faberdb.database_properties import set_comment
@@ -17,8 +17,7 @@ _RESTORING = "faber-db restoring "
 _RESTORED = "faber-db restored "
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class Mark(Struct, frozen=True, kw_only=True):
     """What a restore wrote on its database."""
 
     snapshot: str

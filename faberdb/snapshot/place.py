@@ -6,29 +6,31 @@ Values only: nothing here connects. A credential is in none but `S3Login`, whose
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 _URL: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*))?")
 _PREFIX: Final = re.compile(r"([A-Za-z0-9!_.*'()=-]+(/[A-Za-z0-9!_.*'()=-]+)*)?")
 MIN_PART_BYTES: Final = 5 << 20  # S3 takes no smaller part but the last
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class S3Login:
+class S3Login(Struct, frozen=True, kw_only=True):
     """A key from a Prefect block. Without one, boto3 looks where it always does."""
 
-    access_key_id: str = field(repr=False)
-    secret_access_key: str = field(repr=False)
-    session_token: str = field(default="", repr=False)
+    access_key_id: str
+    secret_access_key: str
+    session_token: str = ""
+
+    def __repr__(self) -> str:
+        return "S3Login(...)"
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("an S3Login holds a key and does not leave the process")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class S3Place:
+class S3Place(Struct, frozen=True, kw_only=True):
     """A prefix in a bucket."""
 
     bucket: str

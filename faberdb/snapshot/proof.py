@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from faberdb.catalog import Schema, describe, differences, read_schema
 from faberdb.connection import connect
@@ -21,8 +22,7 @@ _SHOWN: Final = 5
 _OF_ROLES: Final = frozenset({"owner of", "grants on", "default privileges"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class Proof(Struct, frozen=True, kw_only=True):
     """What was compared. Made only where both are equal."""
 
     fingerprint_equal: bool

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from faberdb.config.proving import Checksums
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotRequest:
+class SnapshotRequest(Struct, frozen=True, kw_only=True):
     """The facts that only the caller knows; the rest of a manifest is measured."""
 
     id: str

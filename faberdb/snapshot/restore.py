@@ -6,7 +6,6 @@ touch the live database, and any database without a mark that has something in i
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
+from msgspec.structs import replace
 
 from faberdb.connection import Connection, connect, run
 from faberdb.database_properties import DatabaseProperties, apply_properties, read_properties
@@ -283,7 +283,7 @@ def _finish(manifest: Manifest, dsn: Dsn, properties: DatabaseProperties, roles:
 
     The commit takes to the disk what the restore did not wait for: WAL is ordered, and one for all databases.
     """
-    mine = dataclasses.replace(properties, connection_limit=-1)
+    mine = replace(properties, connection_limit=-1)
     with (
         maintenance(dsn, purpose="restore beside") as conn,
         explained(f"The properties of the live database could not be given to {dsn.database!r}."),
@@ -293,7 +293,7 @@ def _finish(manifest: Manifest, dsn: Dsn, properties: DatabaseProperties, roles:
         if not roles:
             now = read_properties(conn, dsn.database)
             general = tuple(s for s in properties.settings if not s.role)
-            mine = dataclasses.replace(mine, owner=now.owner, acl=now.acl, settings=general)
+            mine = replace(mine, owner=now.owner, acl=now.acl, settings=general)
         apply_properties(conn, dsn.database, mine)
         set_mark(conn, dsn.database, Mark(snapshot=manifest.id, done=True))
 

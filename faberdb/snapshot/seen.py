@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.catalog import Schema, read_schema
 from faberdb.connection import Connection
@@ -16,8 +17,7 @@ from faberdb.snapshot.request import SnapshotRequest
 Sequences = Mapping[str, tuple[int | None, int | None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """As of one moment, but for the sequences, which belong to none."""
 
     at: datetime

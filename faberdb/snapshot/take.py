@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, LiteralString
+
+from msgspec.structs import replace
 
 from faberdb.connection import Connection, connect
 from faberdb.dsn import Dsn

@@ -8,10 +8,10 @@ Refuses to know when a copy is good enough (`faberdb.policy`).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Final
 
 import psycopg
+from msgspec.structs import replace
 from psycopg import sql
 
 from faberdb.connection import Connection, connect

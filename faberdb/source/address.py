@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from faberdb.errors import Refused
 
@@ -18,8 +20,7 @@ _NO_REF: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/$|\.$|\.lock
 _WRITE: Final = "write it as https://HOST/PATH, ssh://git@HOST/PATH, git@HOST:PATH or file:///PATH"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GitUrl:
+class GitUrl(Struct, frozen=True, kw_only=True):
     """A URL that may be given to git; no secret is in it."""
 
     text: str

@@ -10,9 +10,10 @@ import os
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.errors import AuthenticationFailed, CommandFailed, FaberError, Refused, Transient
 from faberdb.source.address import GitUrl, block_name
@@ -57,12 +58,14 @@ _MISSING: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GitLogin:
+class GitLogin(Struct, frozen=True, kw_only=True):
     """A host's user name and token."""
 
     username: str
-    token: str = field(repr=False)
+    token: str
+
+    def __repr__(self) -> str:
+        return f"GitLogin(username={self.username!r}, ...)"
 
 
 def run_git(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from faberdb.grammar.parser import NotInGrammar, parse
 
 _PREFIX: Final = "CREATE TABLE t (c "
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnText:
+class ColumnText(Struct, frozen=True, kw_only=True):
     """The parts of a definition such as `text COLLATE "C" NOT NULL DEFAULT 'x'::text`."""
 
     type: str  # with its collation

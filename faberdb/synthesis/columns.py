@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from faberdb.catalog.names import split_name
 from faberdb.synthesis.column_text import ColumnText, column_text

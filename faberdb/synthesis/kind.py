@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from faberdb.synthesis.references import Side
 
@@ -12,8 +13,7 @@ class Unwritten(Exception):
     """This difference is left for a person; the text says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class World(Struct, frozen=True, kw_only=True):
     """Both ends of the way, and who goes it."""
 
     before: Side
@@ -31,8 +31,7 @@ def nothing(_world: World, _who: str, _text: str) -> Statements:
     return ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class Kind(Struct, frozen=True, kw_only=True):
     """Each function takes the world, the identity (for a part: its subject's name) and the definition."""
 
     create: Callable[[World, str, str], Statements]

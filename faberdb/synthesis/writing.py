@@ -7,9 +7,10 @@ Whether the result is right is not decided here but proven (faberdb.synthesis.pr
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.catalog import Schema
 from faberdb.catalog.difference import Difference, describe, differences
@@ -24,8 +25,7 @@ from faberdb.synthesis.steps import Stepping
 _NOWHERE: Final[Mapping[str, int]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class Left(Struct, frozen=True, kw_only=True):
     """A difference that is left for a person."""
 
     difference: Difference
@@ -37,8 +37,7 @@ class Left:
         return f"{describe(self.difference)} ({self.why})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Synthesis:
+class Synthesis(Struct, frozen=True, kw_only=True):
     """The way from one schema to another."""
 
     steps: tuple[Step, ...]  # for one transaction

@@ -7,8 +7,9 @@ Pure. Refuses to know how a look came (`faberdb.witness.course`) and whose its n
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from faberdb.lock_modes import LOCK_MODES
 from faberdb.plan import PlannedStatement, Step

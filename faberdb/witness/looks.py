@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from faberdb.witness.install import MARK
 
@@ -19,8 +20,7 @@ _REASONS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(Struct, frozen=True, kw_only=True):
     """What the session did to one relation and has not yet reported."""
 
     scans: int
@@ -28,8 +28,7 @@ class Counts:
     rows_written: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Look(Struct, frozen=True, kw_only=True):
     """What it held at one moment."""
 
     at: float  # by the server's clock, seconds since 1970
@@ -42,8 +41,7 @@ class Look:
     rewrite: tuple[int, str] | None  # relation's oid and the reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Elapsed:
+class Elapsed(Struct, frozen=True, kw_only=True):
     """How long the statement ran that is in the doing."""
 
     seconds: float

@@ -6,14 +6,14 @@ Refuses to know how it was seen (`faberdb.witness.observer`) and how it is shown
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 EXCLUSIVE: Final = "ACCESS EXCLUSIVE"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockSpan:
+class LockSpan(Struct, frozen=True, kw_only=True):
     """A lock on a relation that was there before the plan."""
 
     relation: str
@@ -23,24 +23,21 @@ class LockSpan:
     sampled: bool = False  # seen from outside at intervals: it may have been held a moment longer at each end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rewrite:
+class Rewrite(Struct, frozen=True, kw_only=True):
     """A table that was written anew, with all of its indexes."""
 
     relation: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
+class Scan(Struct, frozen=True, kw_only=True):
     """A table that was read from end to end."""
 
     relation: str
     rows: int  # that the session read itself; what parallel workers read for it comes on top
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Witnessed:
+class Witnessed(Struct, frozen=True, kw_only=True):
     """One statement of a revision, as the database saw it."""
 
     revision: str

@@ -10,8 +10,9 @@ import struct
 import subprocess
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from faberdb.dsn import Dsn
 
@@ -22,8 +23,7 @@ _OPENSSL = (
 _SSL_REQUEST, _GSS_REQUEST = 80877103, 80877104
 
 
-@dataclass(frozen=True)
-class Authority:
+class Authority(Struct, frozen=True):
     """A self-signed certificate, which is its own authority."""
 
     folder: Path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from msgspec.structs import replace
 
 from faberdb.errors import SnapshotUnusable
 from faberdb.snapshot.files import check_sizes, measure
@@ -103,7 +103,7 @@ def write(folder: Path, content: dict[str, bytes] = CONTENT) -> None:
 
 
 def manifest_of(folder: Path, id_: str, *, environment: str = "production", hours: int = 0) -> Manifest:
-    return dataclasses.replace(
+    return replace(
         MANIFEST,
         id=id_,
         environment=environment,

@@ -9,11 +9,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
+from msgspec import Struct
 
 from deployments.api import PrefectApi
 from deployments.automations import NAMES, register_automations
@@ -38,8 +38,7 @@ IMPATIENT_S = 4  # as if runs beat so often: a dead one is missed 14 s after its
 SECOND_RUN = "Another release is at work"
 
 
-@dataclass(frozen=True)
-class Up:
+class Up(Struct, frozen=True):
     """A stack with two workers, started with `faber-db up --detach`; the project is each test's own."""
 
     home: Path

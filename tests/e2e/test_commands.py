@@ -6,11 +6,11 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from deployments.stack import Stack
 from faberdb.release.record import Outcome
@@ -19,8 +19,7 @@ from tests.flows.shoplet import FAILS_CHECK, GOOD, Shoplet
 pytestmark = pytest.mark.e2e
 
 
-@dataclass(frozen=True)
-class Ran:
+class Ran(Struct, frozen=True):
     code: int
     out: str
     err: str

@@ -12,12 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from msgspec import Struct
 
 from deployments.processes import end_leftovers
 from deployments.stack import free_port
@@ -45,8 +45,7 @@ WORKER_LOOKS = "1.5"  # seconds; not the default, to see that it is honoured
 SLOW = {"0006_slow": "CREATE TABLE slow (id int);\nSELECT pg_sleep(6);"}
 
 
-@dataclass(frozen=True)
-class Up:
+class Up(Struct, frozen=True):
     """A stack that was started with `faber-db up --detach`, running a copy of the product's code."""
 
     home: Path

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from faberdb.budget import Budget
 from faberdb.catalog import read_schema
@@ -89,8 +90,7 @@ CHANGES = {
 """It lands, and does more than add: only a snapshot takes it back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shoplet:
+class Shoplet(Struct, frozen=True):
     """A project on disk, and its production database."""
 
     root: Path

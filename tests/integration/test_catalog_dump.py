@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
+from msgspec import Struct
 
 from faberdb.catalog import Schema, describe, differences, read_schema
 from faberdb.catalog.spelling import canonical_function
@@ -22,8 +22,7 @@ from faberdb.subprocesses import run_program
 from tests.integration.ddl import BEGINNING, statements
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(Struct, frozen=True, kw_only=True):
     """A database at one moment: its catalogue, and what a dump says of it."""
 
     schema: Schema

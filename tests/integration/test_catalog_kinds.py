@@ -6,10 +6,10 @@ import re
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from faberdb.catalog import KINDS, Difference, Schema, describe, differences, kind_of, read_schema
 from faberdb.connection import connect, run
@@ -22,8 +22,7 @@ from tests.older_server import OlderServer
 PLACES = {label: f"case_{number}_" for number, label in enumerate(CASES)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """Every case at once, each in a schema of its own."""
 
     cases: dict[str, Case]  # those that the server's version knows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import threading
 import time
@@ -11,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 import pytest
+from msgspec.structs import replace
 from psycopg.errors import LockNotAvailable
 
 from faberdb.connection import Connection, connect
@@ -156,7 +156,7 @@ def test_a_script_with_words_of_its_own_keeps_to_the_budget_and_is_tried_again(
         other.execute("BEGIN; LOCK TABLE account IN ACCESS SHARE MODE")
         with later(2.5, other.commit):
             # Not `apply`: with a plan's locks it would wait outside, and never come to the wait that is meant.
-            locked_out = dataclasses.replace(release.plan.steps[0], statements=())
+            locked_out = replace(release.plan.steps[0], statements=())
             with hold_environment(target.dsn, release.id), connect(target.dsn, purpose="apply") as conn:
                 told: list[str] = []
                 Stepping(

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import dataclasses
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 from psycopg import sql
 
 from faberdb.connection import connect, run
@@ -37,7 +37,7 @@ def roles(server: Dsn) -> Iterator[Callable[[str], Dsn]]:
             role = sql.Identifier(name)
             conn.execute(sql.SQL("CREATE ROLE {} LOGIN ").format(role) + sql.SQL(attributes))
         made.append(name)
-        return dataclasses.replace(server, user=name)
+        return replace(server, user=name)
 
     yield create
     with connect(server, purpose="tests") as conn:
@@ -148,7 +148,7 @@ def test_owner_grants_settings_and_limit_are_carried_over(
         apply_properties(conn, other.database, wanted)
         apply_properties(conn, other.database, wanted)
 
-        assert read_properties(conn, other.database) == dataclasses.replace(wanted, comment="its own")
+        assert read_properties(conn, other.database) == replace(wanted, comment="its own")
         assert len(wanted.settings) == 4
     with connect(other, purpose="tests") as conn:
         assert conn.execute("SELECT current_schemas(false), current_setting('app.secret')").fetchone() == (
@@ -165,9 +165,9 @@ def test_a_setting_that_cannot_be_carried_is_named_and_its_value_is_not(
     with maintenance(server, purpose="tests") as conn:
         run(conn, "ALTER DATABASE {n} SET app.secret TO 'hunter2'", n=database.database)
         wanted = read_properties(conn, database.database)
-        broken = dataclasses.replace(wanted.settings[0], name="work_mem")
+        broken = replace(wanted.settings[0], name="work_mem")
         with pytest.raises(Refused, match="The setting work_mem") as caught:
-            apply_properties(conn, database.database, dataclasses.replace(wanted, settings=(broken,)))
+            apply_properties(conn, database.database, replace(wanted, settings=(broken,)))
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
 

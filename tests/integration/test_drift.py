@@ -3,9 +3,9 @@ from __future__ import annotations
 import gzip
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 
 import pytest
+from msgspec.structs import fields
 
 from faberdb.catalog import Difference, Schema, describe
 from faberdb.connection import connect
@@ -137,8 +137,7 @@ def test_a_release_that_waits_for_a_person_hides_no_drift(shoplet: Shoplet, targ
     assert look(target) == (True, True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interrupted(Target):
+class Interrupted(Target, frozen=True, kw_only=True):
     """Something happens while its schema is looked at."""
 
     meanwhile: Callable[[], object]

@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from faberdb.budget import Budget
 from faberdb.catalog import read_schema
@@ -41,8 +42,7 @@ def row(name: str, standing: Standing, checksum: str = "c") -> TrackedRevision:
     return TrackedRevision(name=name, checksum=checksum, standing=standing, started_at=when, finished_at=when)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableTool:
+class TableTool(Struct, frozen=True, kw_only=True):
     """A migration tool whose tracking table has two columns and whose directory is a tuple."""
 
     name: str = "table"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from deployments.stack import free_port
 from faberdb.connection import connect

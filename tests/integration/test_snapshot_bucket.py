@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from faberdb.errors import (
     AuthenticationFailed,
@@ -37,7 +37,7 @@ def faulty(place: S3Place) -> Iterator[tuple[FaultyS3, S3Place]]:
     """The bucket seen through something that misbehaves when told to."""
     standin = FaultyS3(upstream=place.endpoint_url)
     with standin.listening() as url:
-        yield standin, dataclasses.replace(place, endpoint_url=url, silence_s=1)
+        yield standin, replace(place, endpoint_url=url, silence_s=1)
 
 
 def begun(store: S3Store, content: dict[str, bytes] = SMALL, id_: str = "one") -> Manifest:
@@ -97,7 +97,7 @@ def test_where_it_stays_away_the_dump_is_kept_and_the_same_id_goes_on(
 
 
 def test_nobody_listening_is_something_to_try_again_and_bounded(place: S3Place, tmp_path: Path) -> None:
-    away = dataclasses.replace(place, endpoint_url="http://127.0.0.1:1", attempts=2)
+    away = replace(place, endpoint_url="http://127.0.0.1:1", attempts=2)
     with pytest.raises(ServerUnreachable, match="does not answer"):
         store_at(away, tmp_path).list("shop")
 
@@ -109,7 +109,7 @@ def test_a_key_that_is_turned_away_is_refused_without_being_said(
     login = S3Login(access_key_id="AKIACANARY", secret_access_key="hunter2")
     standin.faults = [Fault(how="answer", status=403, times=9)]
     with pytest.raises(FaberError) as refused:
-        store_at(dataclasses.replace(place, login=login), tmp_path).list("shop")
+        store_at(replace(place, login=login), tmp_path).list("shop")
     assert "CANARY" not in str(refused.value)
     assert "hunter2" not in str(refused.value)
 
@@ -123,19 +123,19 @@ def test_no_credentials_at_all_are_said_to_be_missing(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     with pytest.raises(AuthenticationFailed, match="no credentials"):
-        store_at(dataclasses.replace(place, login=None), tmp_path).list("shop")
+        store_at(replace(place, login=None), tmp_path).list("shop")
     with pytest.raises(Refused, match="cannot be used"):
-        store_at(dataclasses.replace(place, login=None, profile="nobody"), tmp_path).list("shop")
+        store_at(replace(place, login=None, profile="nobody"), tmp_path).list("shop")
 
 
 def test_a_bucket_that_is_not_there_is_refused(place: S3Place, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="NoSuchBucket"):
-        store_at(dataclasses.replace(place, bucket="t-nowhere"), tmp_path).list("shop")
+        store_at(replace(place, bucket="t-nowhere"), tmp_path).list("shop")
 
 
 def test_parts_that_are_there_are_not_sent_again(faulty: tuple[FaultyS3, S3Place], tmp_path: Path) -> None:
     standin, place = faulty
-    place = dataclasses.replace(place, at_once=1)
+    place = replace(place, at_once=1)
     store, large = store_at(place, tmp_path), secrets.token_bytes(2 * PART + 100)
     manifest = begun(store, {"dump/large": large})
     standin.faults = [Fault(how="answer", status=500, times=100, method="PUT", path="partNumber=3")]
@@ -186,7 +186,7 @@ def test_a_file_that_vanished_from_the_bucket_before_the_manifest_makes_no_snaps
 ) -> None:
     """As an over-eager lifecycle rule, or somebody who tidies up, would do it."""
     standin, place = faulty
-    store = store_at(dataclasses.replace(place, at_once=1), tmp_path)
+    store = store_at(replace(place, at_once=1), tmp_path)
     manifest = begun(store)
 
     def tidy(method: str, path: str) -> None:
@@ -222,8 +222,7 @@ def test_an_upload_that_is_going_on_is_not_joined(s3_store: S3Store) -> None:
 
 
 def test_without_room_for_it_nothing_is_fetched(s3_store: S3Store, tmp_path: Path) -> None:
-    @dataclasses.dataclass(frozen=True, slots=True)
-    class Small(Scratch):
+    class Small(Scratch, frozen=True):
         def free_bytes(self) -> int:
             return 1_000
 
@@ -235,7 +234,7 @@ def test_without_room_for_it_nothing_is_fetched(s3_store: S3Store, tmp_path: Pat
 
 
 def test_the_time_for_a_transfer_is_bounded(s3_store: S3Store, place: S3Place, tmp_path: Path) -> None:
-    hurried = store_at(dataclasses.replace(place, transfer_s=0.0), tmp_path)
+    hurried = store_at(replace(place, transfer_s=0.0), tmp_path)
     manifest = begun(hurried)
     with pytest.raises(Transient, match="time was over"):
         hurried.commit("one", manifest)
@@ -245,7 +244,7 @@ def test_the_time_for_a_transfer_is_bounded(s3_store: S3Store, place: S3Place, t
 
 
 def test_objects_are_encrypted_as_the_configuration_says(place: S3Place, tmp_path: Path) -> None:
-    keyed = dataclasses.replace(place, sse="aws:kms", kms_key_id="alias/snapshots")
+    keyed = replace(place, sse="aws:kms", kms_key_id="alias/snapshots")
     store = store_at(keyed, tmp_path)
     store.commit("one", begun(store, {**SMALL, "dump/large": bytes(PART + 1)}))
     heads = [boto(place.endpoint_url).head_object(Bucket=place.bucket, Key=k) for k in keys(place)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
 from psycopg import sql
 
 from faberdb.config.proving import Checksums
@@ -89,8 +89,7 @@ CREATE SEQUENCE counter;
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
+class Drawn(Struct, frozen=True, kw_only=True):
     """A table: its name, its columns' types, its rows, and what else is special about it."""
 
     name: str

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from psycopg import sql
 
 from faberdb.catalog import read_schema
@@ -104,9 +104,7 @@ def test_everything_a_database_holds_comes_back(
             for query in CONTENTS:
                 assert two.execute(query).fetchall() == one.execute(query).fetchall()
         with maintenance(server, purpose="tests") as conn:
-            expected = dataclasses.replace(
-                read_properties(conn, STRANGE), comment="faber-db restored rel-1-before"
-            )
+            expected = replace(read_properties(conn, STRANGE), comment="faber-db restored rel-1-before")
             assert read_properties(conn, copy.database) == expected
     finally:
         for dsn in (live, copy):
@@ -195,7 +193,7 @@ def test_a_corrupt_snapshot_creates_nothing(shop: Dsn, store: LocalStore, beside
 
 def test_rows_that_do_not_come_back_are_named(shop: Dsn, store: LocalStore, beside: Dsn) -> None:
     manifest = take_snapshot(shop, store, request())
-    forged = dataclasses.replace(manifest, row_counts={**manifest.row_counts, "public.orders": 2001})
+    forged = replace(manifest, row_counts={**manifest.row_counts, "public.orders": 2001})
     (store.root / manifest.id / "manifest.json").write_text(forged.to_json())
     with pytest.raises(SnapshotUnusable, match=r"public\.orders has 2000 rows instead of 2001"):
         again(store, beside, shop)
@@ -206,7 +204,7 @@ def test_a_fingerprint_that_is_not_the_recorded_schemas_is_refused(
     shop: Dsn, store: LocalStore, beside: Dsn
 ) -> None:
     manifest = take_snapshot(shop, store, request())
-    forged = dataclasses.replace(manifest, schema_fingerprint="0" * 64)
+    forged = replace(manifest, schema_fingerprint="0" * 64)
     (store.root / manifest.id / "manifest.json").write_text(forged.to_json())
     with pytest.raises(SnapshotUnusable, match="not the schema whose fingerprint"):
         again(store, beside, shop)
@@ -447,7 +445,7 @@ def test_a_snapshot_killed_at_any_note_is_whole_after_the_next_run(
     process = start("take", store, shop, at)
     assert len(ended(process)) == at
     assert process.returncode == -9
-    manifest = take_snapshot(shop, store, dataclasses.replace(request(), tracking_tables=()))
+    manifest = take_snapshot(shop, store, replace(request(), tracking_tables=()))
     assert manifest.row_counts["public.orders"] == 2000
     assert [p.name for p in store.root.iterdir()] == ["rel-1-before"]
 
@@ -478,7 +476,7 @@ def test_a_snapshot_killed_while_pg_dump_writes_is_whole_after_the_next_run(
     """The pg_dump of the killed process lives on for a while, and must not write into the next snapshot."""
     _fill(shop)
     _kill_after(start("take", store, shop, 0), "dumping", after_s)
-    take_snapshot(shop, store, dataclasses.replace(request(), tracking_tables=()))
+    take_snapshot(shop, store, replace(request(), tracking_tables=()))
     time.sleep(0.5)
     again_id = restore_beside(
         store, "rel-1-before", copy := shop.with_database(shop.database + "_restored"), live=shop

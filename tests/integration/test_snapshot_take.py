@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import hashlib
 import subprocess
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from faberdb.catalog import read_schema
 from faberdb.connection import connect, run
@@ -160,16 +160,14 @@ def test_a_session_that_may_not_idle_in_a_transaction_is_not_ended_while_it_expo
     check_files(store, "rel-1-before")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SmallStore(LocalStore):
+class SmallStore(LocalStore, frozen=True):
     """A store that says it has almost no room."""
 
     def free_bytes(self) -> int:
         return 1_000
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class BoastfulStore(LocalStore):
+class BoastfulStore(LocalStore, frozen=True):
     """A store that says it has room for everything."""
 
     def free_bytes(self) -> int:
@@ -287,7 +285,7 @@ def test_an_archive_that_pg_restore_cannot_read_is_refused_though_its_checksums_
     folder = store.root / manifest.id
     (folder / "dump" / "toc.dat").write_bytes(b"no archive")
     facts = FileFacts(bytes=10, sha256=hashlib.sha256(b"no archive").hexdigest())
-    forged = dataclasses.replace(manifest, files={**manifest.files, "dump/toc.dat": facts})
+    forged = replace(manifest, files={**manifest.files, "dump/toc.dat": facts})
     (folder / "manifest.json").write_text(forged.to_json())
     with pytest.raises(SnapshotUnusable, match="The archive cannot be read"):
         check_files(store, manifest.id)
@@ -299,7 +297,7 @@ def test_a_missing_snapshot_is_refused_by_name(store: LocalStore) -> None:
 
 
 def test_no_secret_is_in_a_processes_arguments_or_in_the_snapshot(shop: Dsn, store: LocalStore) -> None:
-    secret = dataclasses.replace(shop, password="hunter2")
+    secret = replace(shop, password="hunter2")
     with connect(shop, purpose="tests") as conn:
         conn.execute("SET client_min_messages = error")
         conn.execute(
@@ -318,4 +316,4 @@ def test_no_secret_is_in_a_processes_arguments_or_in_the_snapshot(shop: Dsn, sto
 
 def test_a_server_that_does_not_answer_is_said_to_be_away(shop: Dsn, store: LocalStore) -> None:
     with pytest.raises(ServerUnreachable):
-        take_snapshot(dataclasses.replace(shop, port=1), store, request())
+        take_snapshot(replace(shop, port=1), store, request())

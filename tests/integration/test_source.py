@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from faberdb.errors import AuthenticationFailed, ConfigInvalid, Refused, Transient
 from faberdb.project import load_project
@@ -282,8 +282,7 @@ def test_neither_the_users_settings_nor_a_repositorys_hooks_run(
 # --- over https, by git's own http-backend ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Struct, frozen=True):
     url: str
     logins: list[str]  # what the clients offered
 

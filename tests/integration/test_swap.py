@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from msgspec import Struct
 
 from faberdb.connection import connect, run
 from faberdb.database_properties import allow_connections, read_properties, set_comment
@@ -29,8 +30,7 @@ from tests.integration.test_databases import roles
 __all__ = ["roles"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Pair(Struct, frozen=True, kw_only=True):
     """A live database and a restored one; the table `marker` in each says which it is."""
 
     live: Dsn

@@ -8,12 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from deployments.api import PrefectApi
 from deployments.stack import free_port

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from faberdb.budget import Budget
 from faberdb.connection import connect, run
@@ -243,7 +243,7 @@ def test_a_role_without_privileges_is_watched_by_what_it_may(
             altered, updated = watched(
                 "ALTER TABLE account ADD COLUMN note text;",
                 "UPDATE account SET balance = 1;",
-                dsn=dataclasses.replace(copy, user=role),
+                dsn=replace(copy, user=role),
                 means=Means.END,
             )
             assert locks(altered) == {("account", "ACCESS EXCLUSIVE")}
@@ -303,7 +303,7 @@ def test_of_a_statement_that_was_tried_again_the_last_attempt_is_told(copy: Dsn,
     )
     tool = open_tool("prisma", directory=tmp_path / "migrations", schema_file=None)
     (revision,) = tool.revisions()
-    hurried = dataclasses.replace(BUDGET, lock_timeout_s=0.1)
+    hurried = replace(BUDGET, lock_timeout_s=0.1)
     with connect(copy, purpose="test") as conn, connect(copy, purpose="reader") as reader:
         tool.ensure_tracking(conn)
         with (

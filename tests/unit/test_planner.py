@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from faberdb.catalog import Schema
 from faberdb.config.model import FaberConfig
@@ -183,7 +183,7 @@ def test_a_script_that_is_not_postgresql_is_refused_by_name() -> None:
 
 
 def test_an_edited_revision_is_refused() -> None:
-    edited = dataclasses.replace(FIRST, checksum="9" * 64)
+    edited = replace(FIRST, checksum="9" * 64)
     with pytest.raises(HistoryRefused, match="0001_first"):
         plan("", revisions=[edited])
 

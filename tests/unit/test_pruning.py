@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from faberdb.pruning import expired_databases, expired_snapshots
 from faberdb.snapshot.manifest import Manifest

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from faberdb.ledger import Kind
 from faberdb.release.record import Outcome, Release

@@ -7,8 +7,9 @@ import hmac
 import json
 import time
 import uuid
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 SECRET = "a secret of the tests"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -16,8 +17,7 @@ NO_COMMIT = "0" * 40
 MIGRATION = "prisma/migrations/0003_note/migration.sql"
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """A request to one of the doors."""
 
     door: str

@@ -14,9 +14,12 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from faberdb.errors import FaberError, Refused, SnapshotUnusable
 from faberdb.progress import Progress, silent
@@ -35,8 +38,7 @@ from faberdb.snapshot.store.transfer import Transfer, mib
 _MARGIN: Final = 64 << 20  # of the disk that a download leaves to others
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stored:
+class _Stored(Struct, frozen=True, kw_only=True):
     manifest: Manifest
     attempt: str  # the folder of its files
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from io import IOBase
 from typing import Any, Final, Protocol
+
+from msgspec import Struct
 
 from faberdb.errors import Refused
 from faberdb.snapshot.place import S3Place
@@ -33,8 +34,7 @@ class Stream(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class Listed(Struct, frozen=True, kw_only=True):
     """An object, or a multipart upload that was begun."""
 
     key: str

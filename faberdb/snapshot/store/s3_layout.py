@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+
+from msgspec import Struct
 
 from faberdb.snapshot.files import MANIFEST
 from faberdb.snapshot.store.ids import checked_id, is_id
@@ -18,8 +19,7 @@ from faberdb.snapshot.store.s3_client import Listed, S3Client
 from faberdb.snapshot.store.transfer import all_of
 
 
-@dataclass(frozen=True, slots=True)
-class S3Layout:
+class S3Layout(Struct, frozen=True):
     """Looks at, and removes, what belongs to a snapshot."""
 
     client: S3Client

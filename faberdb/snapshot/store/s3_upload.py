@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from msgspec import Struct
 
 from faberdb.errors import Failed
 from faberdb.snapshot.files import sizes_in
@@ -70,8 +71,7 @@ def send_files(
         sending.in_parts(name, here[name])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sending:
+class _Sending(Struct, frozen=True, kw_only=True):
     client: S3Client
     folder: Path
     to: str

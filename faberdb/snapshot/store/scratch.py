@@ -12,10 +12,11 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.errors import EnvironmentBusy, Transient
 from faberdb.snapshot.store.ids import PARTIAL
@@ -24,8 +25,7 @@ _FETCHED: Final = ".fetched"
 _WAIT_S: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Scratch:
+class Scratch(Struct, frozen=True):
     """Owned by one project on one machine. Only its owner may read it: it holds the data itself."""
 
     root: Path

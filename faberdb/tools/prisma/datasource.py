@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from faberdb.errors import ConfigInvalid
 
@@ -23,8 +24,7 @@ _TOKEN: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Datasource:
+class Datasource(Struct, frozen=True, kw_only=True):
     """What a schema says about its database."""
 
     provider: str  # as written, such as "postgresql"

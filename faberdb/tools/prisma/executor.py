@@ -8,9 +8,9 @@ that PostgreSQL refuses inside a transaction: one statement at a time, each coun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import psycopg
+from msgspec import Struct
 from psycopg import pq, sql
 
 from faberdb.budget import Budget
@@ -27,8 +27,7 @@ from faberdb.tools.prisma.tracking import Attempt, TrackingTable, is_ours, new_i
 from faberdb.tools.simple_query import StatementFailed, send_script
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
+class Execution(Struct, frozen=True, kw_only=True):
     """One revision about to run on one connection."""
 
     conn: Connection

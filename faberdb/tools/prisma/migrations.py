@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from faberdb.budget import Budget
 from faberdb.connection import Connection
@@ -20,8 +22,7 @@ from faberdb.tools.prisma.lock import migration_lock
 from faberdb.tools.prisma.tracking import TrackingTable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrismaMigrations:
+class PrismaMigrations(Struct, frozen=True, kw_only=True):
     """A Prisma project's migrations. See `faberdb.tools.protocol.MigrationTool`."""
 
     directory: Path  # prisma/migrations

@@ -7,10 +7,10 @@ the others a crash leaves a doubt about one statement, which a look at the datab
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from faberdb.budget import Budget
@@ -33,8 +33,7 @@ _LOOKED_AT: Final = ("CREATE INDEX CONCURRENTLY", "DROP INDEX CONCURRENTLY", DET
 _SESSION: Final = ("SET", "RESET")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stepwise:
+class Stepwise(Struct, frozen=True, kw_only=True):
     """One such revision, with its row already begun."""
 
     conn: Connection

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from faberdb.connection import Connection
@@ -27,8 +27,7 @@ CREATE TABLE {table} (
 )"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """A row that is not rolled back."""
 
     id: str
@@ -36,8 +35,7 @@ class Attempt:
     steps: int  # statements known to be done, while it has not ended
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackingTable:
+class TrackingTable(Struct, frozen=True, kw_only=True):
     """The table's place, and every statement about it. Its names are always qualified: a script may have
     set the search path to anything."""
 
