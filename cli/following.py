@@ -77,8 +77,8 @@ def drain(api: PrefectApi, run: str, ledger: Ledger, *, quiet: bool = False) -> 
     state = api.state(run)
     if state.ended or state.waiting:
         return
-    newest = ledger.entries(newest_first=True, limit=1)
-    seen = newest[0].seq if newest else 0
+    newest = ledger.newest()
+    seen = newest.seq if newest else 0
     click.echo("Cancelling: the running statement ends now, and nothing is half done.", err=True)
     api.cancel(run)
     deadline = time.monotonic() + _DRAIN_S

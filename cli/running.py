@@ -50,8 +50,8 @@ def run_and_report(
     Raises:
         FaberError: the run's bad end, with its exit code.
     """
-    before = ledger.entries(newest_first=True, limit=1)
-    after = before[0].seq if before else 0
+    before = ledger.newest()
+    after = before.seq if before else 0
     run = api.create_run(deployment, parameters)
     try:
         state = follow(api, run, ledger, after=after, ask=ask, quiet=as_json)

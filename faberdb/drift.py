@@ -157,9 +157,9 @@ def look_for_drift(target: Target) -> Drift:
     drift = compare(target)
     if not drift.expected:
         return drift
-    before = target.ledger.entries(environment=target.name, kind=Kind.DRIFT_FOUND, newest_first=True, limit=1)
+    before = target.ledger.newest(Kind.DRIFT_FOUND, environment=target.name)
     now = drift.found if drift.drifted else ""
-    changed = now != (before[0].body["fingerprint"] if before else "")
+    changed = now != (before.body["fingerprint"] if before else "")
     if changed:
         target.ledger.append(
             Kind.DRIFT_FOUND,

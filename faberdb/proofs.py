@@ -5,8 +5,9 @@ A rehearsal that begins with a restore is a proof, and so is the restore of an u
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from msgspec import Struct
 from faberdb.ledger import Entry, Kind, Ledger
 
 _KINDS: Final = (Kind.SNAPSHOT_VERIFIED, Kind.EVIDENCE_FOUND, Kind.STEP_DONE)
-_LOOKED_AT: Final = 1000  # entries of each kind, the newest
+_LOOKED_AT: Final = 1000  # entries, the newest
 
 
 class Proven(Struct, frozen=True, kw_only=True):
@@ -28,20 +29,28 @@ def proven_snapshots(ledger: Ledger, environment: str | None = None) -> Mapping[
     """The last proof of each snapshot, by its id, the newest first."""
     found: dict[str, Proven] = {}
     for kind in _KINDS:
-        entries = ledger.entries(environment=environment, kind=kind, newest_first=True, limit=_LOOKED_AT)
-        for proven in filter(None, map(_proven, entries)):
+        for proven in _proofs(ledger, environment, kind):
             known = found.get(proven.snapshot)
             if known is None or known.at < proven.at:
                 found[proven.snapshot] = proven
     return {p.snapshot: p for p in sorted(found.values(), key=lambda p: p.at, reverse=True)}
 
 
+def last_proof(ledger: Ledger, environment: str) -> Proven | None:
+    """The newest proof of any of an environment's snapshots."""
+    return next(_proofs(ledger, environment, *_KINDS), None)
+
+
 def refuted_snapshots(ledger: Ledger, environment: str | None = None) -> Mapping[str, str]:
     """Why a snapshot cannot be used, by its id, where the last look at it on purpose said so."""
-    kind = Kind.SNAPSHOT_VERIFIED
-    entries = ledger.entries(environment=environment, kind=kind, newest_first=True, limit=_LOOKED_AT)
-    last = {e.body["snapshot"]: e.body for e in reversed(entries)}
+    newest = islice(ledger.newest_first(Kind.SNAPSHOT_VERIFIED, environment=environment), _LOOKED_AT)
+    last = {e.body["snapshot"]: e.body for e in reversed(list(newest))}
     return {id_: str(body["unusable"]) for id_, body in last.items() if "unusable" in body}
+
+
+def _proofs(ledger: Ledger, environment: str | None, *kinds: Kind) -> Iterator[Proven]:
+    newest = islice(ledger.newest_first(*kinds, environment=environment), _LOOKED_AT)
+    return filter(None, map(_proven, newest))
 
 
 def _proven(entry: Entry) -> Proven | None:

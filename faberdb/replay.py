@@ -70,8 +70,8 @@ def _known(target: Target, conn: Connection, applied: Sequence[Revision]) -> Sch
             "column_order": target.project.config.drift.column_order,
         }
     )
-    found = target.ledger.entries(release=key, kind=Kind.REVISIONS_REPLAYED, newest_first=True, limit=1)
-    made = kept_schema(target.ledger, found[0].body["fingerprint"]) if found else None
+    found = target.ledger.newest(Kind.REVISIONS_REPLAYED, release=key)
+    made = kept_schema(target.ledger, found.body["fingerprint"]) if found else None
     if made is None:
         refuse_beyond(
             ((r.name, r.script) for r in applied),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ from faberdb.health.history import HealthHistory, PastLook
 from faberdb.ledger import Kind, Ledger
 from faberdb.look import EnvironmentLook, Looking
 from faberdb.project import Environment, Project
-from faberdb.proofs import Proven, proven_snapshots
+from faberdb.proofs import Proven, last_proof
 from faberdb.release.approval import Decision, vote_from_json
 from faberdb.release.record import (
     WAITING,
@@ -120,7 +121,7 @@ def read_status(project: Project, looks: Sequence[Looking]) -> list[EnvironmentS
     with open_project_ledger(project) as ledger, ThreadPoolExecutor(max_workers=1) as pool:
         kept = pool.submit(_all_snapshots, project, looks[0].given)
         releases = {e.name: _releases(ledger, e) for e in chosen}
-        proofs = {e.name: next(iter(proven_snapshots(ledger, e.name).values()), None) for e in chosen}
+        proofs = {e.name: last_proof(ledger, e.name) for e in chosen}
         health = {e.name: _last_look(ledger, project, e.name) for e in chosen}
         snapshots, problem = kept.result()
         return [
@@ -161,10 +162,9 @@ def _releases(ledger: Ledger, environment: Environment) -> tuple[Release | None,
         undo = _undo_waiting(ledger, environment, newest)
         return newest, (undo,) if undo else ()
     waiting = (Waiting(release=newest.id, rollback=False, since=newest.asked_at),)
-    opened = ledger.entries(
-        environment=environment.name, kind=Kind.RELEASE_OPENED, newest_first=True, limit=2
-    )
-    return (read_release(ledger, opened[1].release) if opened[1:] else None), waiting
+    opened = ledger.newest_first(Kind.RELEASE_OPENED, environment=environment.name)
+    before = next(islice(opened, 1, None), None)
+    return (read_release(ledger, before.release) if before else None), waiting
 
 
 def _undo_waiting(ledger: Ledger, environment: Environment, release: Release | None) -> Waiting | None:

@@ -162,8 +162,8 @@ def _recent(fact: Fact) -> bool:
 
 
 def _last_seq(target: Target) -> int:
-    newest = target.ledger.entries(newest_first=True, limit=1)
-    return newest[0].seq if newest else 0
+    newest = target.ledger.newest()
+    return newest.seq if newest else 0
 
 
 def _begun(target: Target, since: int) -> list[str]:

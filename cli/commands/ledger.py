@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,9 @@ def command(
                 as_json,
             )
             return 0 if whole else 1
-        found = ledger.entries(
-            release=release,
-            environment=environment,
-            kind=Kind(kind) if kind else None,
-            newest_first=True,
-            limit=limit,
-        )
+        kinds = (Kind(kind),) if kind else ()
+        newest = ledger.newest_first(*kinds, release=release, environment=environment)
+        found = list(islice(newest, limit))
     rows = [
         {"seq": e.seq, "at": e.at.isoformat(), "kind": e.kind.value, "release": e.release, "actor": e.actor}
         | {"environment": e.environment, "body": e.body, "hash": e.hash}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from msgspec import Struct
@@ -19,6 +21,14 @@ from faberdb.credentials import LedgerAddress
 from faberdb.databases import ensure_database
 from faberdb.errors import AuthenticationFailed, DatabaseMissing, Refused
 from faberdb.ledger.entry import ChainReport, Entry, Kind, check_chain
+
+_SELECT: Final = sql.SQL(
+    "SELECT seq, at, project, environment, release, kind, actor, body, previous_hash, hash"
+    " FROM faber_ledger.entry WHERE project = %s"
+)
+_ASCENDING: Final = sql.SQL("AND seq > %s ORDER BY seq LIMIT %s")
+_DESCENDING: Final = sql.SQL("AND seq < %s ORDER BY seq DESC LIMIT %s")
+_END: Final = 2**63 - 1  # no entry has so high a `seq`
 
 
 def ensure_ledger(address: LedgerAddress) -> None:
@@ -93,18 +103,40 @@ class Ledger(Struct, frozen=True):
         environment: str | None = None,
         kind: Kind | None = None,
         after: int = 0,
-        limit: int | None = None,
-        newest_first: bool = False,
     ) -> list[Entry]:
         """The project's entries that fit every given filter, in order of `seq`."""
-        query = sql.SQL(
-            "SELECT seq, at, project, environment, release, kind, actor, body, previous_hash, hash"
-            " FROM faber_ledger.entry WHERE project = %s AND seq > %s"
-            " AND (%s::text IS NULL OR release = %s) AND (%s::text IS NULL OR environment = %s)"
-            " AND (%s::text IS NULL OR kind = %s) ORDER BY seq {} LIMIT %s"
-        ).format(sql.SQL("DESC" if newest_first else "ASC"))
-        given = (self.project, after, release, release, environment, environment, kind, kind, limit)
-        return [_entry(row) for row in self.conn.execute(query, given)]
+        return self._read(
+            _ASCENDING, seq=after, limit=None, release=release, environment=environment, kind=kind
+        )
+
+    def newest_first(
+        self, *kinds: Kind, release: str | None = None, environment: str | None = None
+    ) -> Iterator[Entry]:
+        """The project's entries of these kinds, or of all, from the newest back, read as they are wanted."""
+        filters = {"release": release, "environment": environment}
+        ways = [self._backwards(filters | {"kind": kind}) for kind in kinds or (None,)]
+        return heapq.merge(*ways, key=lambda entry: -entry.seq)
+
+    def newest(
+        self, *kinds: Kind, release: str | None = None, environment: str | None = None
+    ) -> Entry | None:
+        """The last that was added of those, or None."""
+        return next(self.newest_first(*kinds, release=release, environment=environment), None)
+
+    def _backwards(self, filters: Mapping[str, str | None]) -> Iterator[Entry]:
+        before = _END
+        for size in itertools.chain((1, 10, 100), itertools.repeat(1000)):
+            page = self._read(_DESCENDING, seq=before, limit=size, **filters)
+            yield from page
+            if len(page) < size:
+                return
+            before = page[-1].seq
+
+    def _read(self, order: sql.SQL, *, seq: int, limit: int | None, **filters: str | None) -> list[Entry]:
+        given = {column: value for column, value in filters.items() if value is not None}
+        fits = [sql.SQL("AND {} = %s").format(sql.Identifier(column)) for column in given]
+        query = sql.SQL(" ").join([_SELECT, *fits, order])
+        return [_entry(row) for row in self.conn.execute(query, (self.project, *given.values(), seq, limit))]
 
     def verify(self) -> ChainReport:
         """Walk the whole chain, of every project, from its first entry."""

@@ -39,8 +39,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
 def find_evidence(target: Target, digest: str) -> Evidence | None:
     """The newest rehearsal of a digest, or None."""
-    found = target.ledger.entries(release=digest, kind=Kind.EVIDENCE_FOUND, newest_first=True, limit=1)
-    return convert(found[0].body, Evidence) if found else None
+    found = target.ledger.newest(Kind.EVIDENCE_FOUND, release=digest)
+    return convert(found.body, Evidence) if found else None
 
 
 def count_evidence(target: Target, digest: str) -> int:

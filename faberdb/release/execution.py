@@ -159,7 +159,7 @@ def take_environment_snapshot(
         manifest = take_template(target.dsn, target.store, wanted, progress=note, timeout_s=timeout_s)
     if manifest is None:
         manifest = take_snapshot(target.dsn, target.store, wanted, progress=note, timeout_s=timeout_s)
-    if not target.ledger.entries(release=id_, kind=Kind.SNAPSHOT_TAKEN, limit=1):
+    if target.ledger.newest(Kind.SNAPSHOT_TAKEN, release=id_) is None:
         target.ledger.append(
             Kind.SNAPSHOT_TAKEN,
             release=id_,

@@ -65,8 +65,8 @@ def evidence_picture(ledger: Ledger, evidence: Evidence | None) -> str:
     """
     if evidence is None or not evidence.fingerprint_after:
         return ""
-    frozen = ledger.entries(release=evidence.digest, kind=Kind.PLAN_FROZEN, newest_first=True, limit=1)
-    before = kept_schema(ledger, frozen[0].body["fingerprint"]) if frozen else None
+    frozen = ledger.newest(Kind.PLAN_FROZEN, release=evidence.digest)
+    before = kept_schema(ledger, frozen.body["fingerprint"]) if frozen else None
     after = kept_schema(ledger, evidence.fingerprint_after)
     if before is None or after is None:
         return ""

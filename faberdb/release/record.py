@@ -113,8 +113,8 @@ def read_release(ledger: Ledger, release: str) -> Release:
 
 def newest_release(ledger: Ledger, environment: str) -> Release | None:
     """The release that was opened last in an environment."""
-    found = ledger.entries(environment=environment, kind=Kind.RELEASE_OPENED, newest_first=True, limit=1)
-    return read_release(ledger, found[0].release) if found else None
+    found = ledger.newest(Kind.RELEASE_OPENED, environment=environment)
+    return read_release(ledger, found.release) if found else None
 
 
 def newest_touching(ledger: Ledger, environment: str) -> Release | None:
@@ -124,7 +124,7 @@ def newest_touching(ledger: Ledger, environment: str) -> Release | None:
 
 def touching(ledger: Ledger, environment: str) -> Iterator[Release]:
     """The releases that changed the environment and were not taken back, newest first."""
-    for entry in ledger.entries(environment=environment, kind=Kind.RELEASE_OPENED, newest_first=True):
+    for entry in ledger.newest_first(Kind.RELEASE_OPENED, environment=environment):
         release = read_release(ledger, entry.release)
         if release.restores and release.outcome is Outcome.ROLLED_BACK:
             return  # a snapshot took the place of all that came before it
@@ -134,13 +134,9 @@ def touching(ledger: Ledger, environment: str) -> Iterator[Release]:
 
 def last_fingerprint(ledger: Ledger, environment: str) -> str | None:
     """The schema's fingerprint as the last release or seed left it, or None before the first."""
-    newest: Entry | None = None
-    for kind in (Kind.RELEASE_CLOSED, Kind.ENVIRONMENT_SEEDED):
-        for entry in ledger.entries(environment=environment, kind=kind, newest_first=True):
-            if entry.body.get("fingerprint"):
-                newest = entry if newest is None or entry.seq > newest.seq else newest
-                break
-    return str(newest.body["fingerprint"]) if newest else None
+    leaves = (Kind.RELEASE_CLOSED, Kind.ENVIRONMENT_SEEDED)
+    told = (e.body.get("fingerprint") for e in ledger.newest_first(*leaves, environment=environment))
+    return next((str(fingerprint) for fingerprint in told if fingerprint), None)
 
 
 def comparable_fingerprint(
@@ -168,9 +164,7 @@ def rollback_key(release: Release) -> str:
 
 def rollback_asked(ledger: Ledger, release: Release) -> Entry | None:
     """When people were last asked to take a release back, or None."""
-    asked = Kind.APPROVAL_ASKED
-    found = ledger.entries(release=rollback_key(release), kind=asked, newest_first=True, limit=1)
-    return found[0] if found else None
+    return ledger.newest(Kind.APPROVAL_ASKED, release=rollback_key(release))
 
 
 def left_by(ledger: Ledger, environment: str, release: str) -> tuple[Release, str]:
@@ -199,8 +193,8 @@ def _fingerprint_after(ledger: Ledger, release: Release) -> str:
     verified = release.done("verify revisions")
     if verified is not None:
         return str(verified.get("fingerprint", ""))
-    closed = ledger.entries(release=release.id, kind=Kind.RELEASE_CLOSED, newest_first=True, limit=1)
-    return str(closed[0].body.get("fingerprint", "")) if closed else ""
+    closed = ledger.newest(Kind.RELEASE_CLOSED, release=release.id)
+    return str(closed.body.get("fingerprint", "")) if closed else ""
 
 
 def _names_run(entry: Entry) -> bool:

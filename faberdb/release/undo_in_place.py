@@ -150,8 +150,8 @@ def refuse_to_go_back_far(target: Target, release: Release) -> None:
     Raises:
         CompensationFailed: the snapshot is old, and nobody asked.
     """
-    opened = target.ledger.entries(release=release.id, kind=Kind.ROLLBACK_OPENED, newest_first=True, limit=1)
-    by_itself = bool(opened) and opened[0].actor == "faber-db"
+    opened = target.ledger.newest(Kind.ROLLBACK_OPENED, release=release.id)
+    by_itself = opened is not None and opened.actor == "faber-db"
     age = stale_snapshot(target, release)
     if by_itself and age:
         raise CompensationFailed(

@@ -30,6 +30,38 @@ def test_an_entry_is_read_back_as_it_was_written(address: LedgerAddress) -> None
         assert written.body == {"step": "appliqué"}
 
 
+def test_entries_are_read_from_the_newest_back_across_kinds_and_no_further_than_wanted(
+    address: LedgerAddress,
+) -> None:
+    with open_ledger(address, project="shop") as ledger:
+        for n in range(130):
+            kind = Kind.STEP_DONE if n % 3 else Kind.STEP_NOTED
+            environment = "dev" if n % 2 else "staging"
+            ledger.append(kind, release=f"rel-{n}", environment=environment, body={"step": "x"})
+        ledger.append(Kind.VOTE_CAST, release="rel-0", environment="dev")
+
+        both = ledger.newest_first(Kind.STEP_DONE, Kind.STEP_NOTED)
+        assert [e.seq for e in both] == list(range(130, 0, -1))
+        assert [e.seq for e in ledger.newest_first()] == list(range(131, 0, -1))
+        dev = ledger.newest_first(Kind.STEP_NOTED, environment="dev")
+        assert [e.seq for e in dev] == list(range(130, 0, -6))
+        assert [e.seq for e in ledger.newest_first(release="rel-0")] == [131, 1]
+
+        newest = ledger.newest_first(Kind.STEP_DONE)
+        assert next(newest).seq == 129
+        ledger.conn.close()  # who wanted one has asked for one
+        with pytest.raises(psycopg.OperationalError):
+            next(newest)
+
+
+def test_the_newest_of_nothing_is_none(address: LedgerAddress) -> None:
+    with open_ledger(address, project="shop") as ledger:
+        ledger.append(Kind.VOTE_CAST, release="rel-0", environment="dev")
+    with open_ledger(address, project="other") as ledger:
+        assert ledger.newest() is None
+        assert list(ledger.newest_first(Kind.VOTE_CAST, Kind.STEP_DONE)) == []
+
+
 def test_the_chain_of_a_used_ledger_is_whole(address: LedgerAddress) -> None:
     with open_ledger(address, project="shop") as ledger:
         for n in range(20):
