@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self, cast
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 GENESIS = "0" * 64
 
@@ -37,6 +37,15 @@ class Kind(StrEnum):
     PHASE_BEGUN = "phase.begun"
     PHASE_ENDED = "phase.ended"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        """A kind that a newer version writes, or a forger, is read as it is; nobody asks for it."""
+        if not isinstance(value, str):
+            return None
+        kind = str.__new__(cls, value)
+        kind._name_, kind._value_ = "UNKNOWN", value
+        return kind
+
 
 class Entry(Struct, frozen=True, kw_only=True):
     """What the ledger holds about one moment. `seq` has no gaps; `hash` covers every other field."""
@@ -48,10 +57,14 @@ class Entry(Struct, frozen=True, kw_only=True):
     release: str  # the release's id, or the plan's digest, or the run's key: what the entry is filed under
     kind: Kind
     actor: str
-    body: Mapping[str, Any]
-    body_text: str  # the canonical JSON as hashed
+    body_text: str  # canonical JSON
     previous_hash: str
     hash: str
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """What the text says; read each time it is asked for, since most entries are passed over."""
+        return cast("Mapping[str, Any]", json.decode(self.body_text))
 
 
 def hash_of(entry: Entry) -> str:

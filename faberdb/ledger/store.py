@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
@@ -190,7 +189,6 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         release=release,
         kind=Kind(kind),
         actor=actor,
-        body=json.loads(body),
         body_text=body,
         previous_hash=previous_hash,
         hash=hash_,

@@ -62,6 +62,14 @@ def test_the_newest_of_nothing_is_none(address: LedgerAddress) -> None:
         assert list(ledger.newest_first(Kind.VOTE_CAST, Kind.STEP_DONE)) == []
 
 
+def test_a_kind_of_a_newer_version_is_passed_over(address: LedgerAddress) -> None:
+    with open_ledger(address, project="shop") as ledger:
+        ledger.append(Kind("moon.phase"), release="r", body={"full": True})
+        ledger.append(Kind.STEP_NOTED, release="r", body={"step": "x"})
+        assert [e.kind.value for e in ledger.entries()] == ["moon.phase", "step.noted"]
+        assert ledger.verify().broken_at is None
+
+
 def test_the_chain_of_a_used_ledger_is_whole(address: LedgerAddress) -> None:
     with open_ledger(address, project="shop") as ledger:
         for n in range(20):
@@ -121,6 +129,8 @@ def test_not_even_the_owner_changes_an_entry_by_accident(address: LedgerAddress)
         ("UPDATE faber_ledger.entry SET actor = 'mallory' WHERE seq = 2", 2),
         ("DELETE FROM faber_ledger.entry WHERE seq = 2", 3),
         ("UPDATE faber_ledger.entry SET body = '{}' WHERE seq = 3", 3),
+        ("UPDATE faber_ledger.entry SET body = 'no JSON' WHERE seq = 3", 3),
+        ("UPDATE faber_ledger.entry SET kind = 'step.forged' WHERE seq = 2", 2),
     ],
 )
 def test_an_owner_who_disables_the_guard_is_found_out(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from faberdb.canonical import canonical_json
 from faberdb.catalog import Schema
 from faberdb.config.model import FaberConfig
 from faberdb.ledger import Entry, Kind, Ledger
@@ -63,8 +64,7 @@ class Story:
             release=under,
             kind=kind,
             actor="",
-            body=body,
-            body_text="",
+            body_text=canonical_json(body),
             previous_hash="",
             hash="",
         )
