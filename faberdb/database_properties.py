@@ -15,6 +15,7 @@ from psycopg import sql
 
 from faberdb.connection import Connection, run
 from faberdb.errors import DatabaseMissing, Refused
+from faberdb.redacted import Redacted
 
 _PROVIDERS: Final = {"c": "libc", "i": "icu", "b": "builtin"}
 
@@ -40,15 +41,14 @@ class Grant(Struct, frozen=True, kw_only=True, order=True):
     grantable: bool
 
 
-class Setting(Struct, frozen=True, kw_only=True, order=True):
+class Setting(Redacted, frozen=True, kw_only=True, order=True):
     """One parameter set on the database. Its value may be an application's secret, so it is not shown."""
+
+    SHOWN = ("role", "name")
 
     role: str  # for this role only; "" for everybody
     name: str
     value: str
-
-    def __repr__(self) -> str:
-        return f"Setting(role={self.role!r}, name={self.name!r}, ...)"
 
 
 class DatabaseProperties(Struct, frozen=True, kw_only=True):

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from msgspec import Struct, field
+from msgspec import field
 from msgspec.structs import force_setattr, replace
 
 from faberdb.errors import ConfigInvalid
+from faberdb.redacted import Redacted
 
 # What libpq understands in a URL's query; everything else there belongs to the tool that wrote the URL
 # (Prisma: schema, connection_limit, pool_timeout, pgbouncer, socket_timeout, sslidentity, ...).
@@ -31,8 +32,10 @@ _LIBPQ_PARAMETERS = {
 }
 
 
-class Dsn(Struct, frozen=True, kw_only=True):
-    """A PostgreSQL database's address and login. Its text forms never show the password."""
+class Dsn(Redacted, frozen=True, kw_only=True):
+    """A PostgreSQL database's address and login."""
+
+    SHOWN = ("host", "port", "user", "database", "schema")
 
     host: str  # a name, an address, or the folder of a Unix socket
     port: int = 5432
@@ -44,9 +47,6 @@ class Dsn(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         force_setattr(self, "parameters", MappingProxyType(dict(self.parameters)))
-
-    def __repr__(self) -> str:
-        return f"Dsn({self})"
 
     def __str__(self) -> str:
         where = self.host if self.host.startswith("/") else f"{self.host}:{self.port}"

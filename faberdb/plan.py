@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from msgspec import Struct, convert, to_builtins
+from msgspec import Struct, convert, json
 
 from faberdb.budget import Budget
 from faberdb.canonical import digest_of
@@ -152,7 +152,7 @@ _DESCRIPTION: Final = frozenset({"commit", "requester", "change", "findings", "n
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """The plan as JSON values."""
-    made: dict[str, Any] = to_builtins(plan)
+    made: dict[str, Any] = json.decode(json.encode(plan))
     return made
 
 

@@ -16,6 +16,7 @@ from faberdb.ledger import Entry, Kind, Ledger
 
 _KINDS: Final = (Kind.SNAPSHOT_VERIFIED, Kind.EVIDENCE_FOUND, Kind.STEP_DONE)
 _LOOKED_AT: Final = 1000  # entries, the newest
+_NEAR: Final = 110  # about twenty-five releases
 
 
 class Proven(Struct, frozen=True, kw_only=True):
@@ -37,8 +38,8 @@ def proven_snapshots(ledger: Ledger, environment: str | None = None) -> Mapping[
 
 
 def last_proof(ledger: Ledger, environment: str) -> Proven | None:
-    """The newest proof of any of an environment's snapshots."""
-    return next(_proofs(ledger, environment, *_KINDS), None)
+    """The newest proof of any of an environment's snapshots; of one that many releases came after, none."""
+    return next(_proofs(ledger, environment, *_KINDS, at_most=_NEAR), None)
 
 
 def refuted_snapshots(ledger: Ledger, environment: str | None = None) -> Mapping[str, str]:
@@ -48,8 +49,10 @@ def refuted_snapshots(ledger: Ledger, environment: str | None = None) -> Mapping
     return {id_: str(body["unusable"]) for id_, body in last.items() if "unusable" in body}
 
 
-def _proofs(ledger: Ledger, environment: str | None, *kinds: Kind) -> Iterator[Proven]:
-    newest = islice(ledger.newest_first(*kinds, environment=environment), _LOOKED_AT)
+def _proofs(
+    ledger: Ledger, environment: str | None, *kinds: Kind, at_most: int = _LOOKED_AT
+) -> Iterator[Proven]:
+    newest = islice(ledger.newest_first(*kinds, environment=environment), at_most)
     return filter(None, map(_proven, newest))
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from msgspec.structs import fields, replace
+from msgspec.structs import replace
 
 from faberdb.checks import run_checks
 from faberdb.config.health import HealthSection
@@ -104,7 +104,7 @@ def _own_checks(target: Target, left_s: float) -> Iterator[CheckResult]:
 
 def thresholds_of(section: HealthSection) -> Thresholds:
     """What the configuration calls well."""
-    return Thresholds(**{f.name: getattr(section, f.name) for f in fields(Thresholds)})
+    return Thresholds(**{name: getattr(section, name) for name in Thresholds.__struct_fields__})
 
 
 def health_before(target: Target, release: Release, *, skip: bool = False) -> dict[str, Any]:

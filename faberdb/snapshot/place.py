@@ -11,20 +11,19 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from faberdb.redacted import Redacted
+
 _URL: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*))?")
 _PREFIX: Final = re.compile(r"([A-Za-z0-9!_.*'()=-]+(/[A-Za-z0-9!_.*'()=-]+)*)?")
 MIN_PART_BYTES: Final = 5 << 20  # S3 takes no smaller part but the last
 
 
-class S3Login(Struct, frozen=True, kw_only=True):
+class S3Login(Redacted, frozen=True, kw_only=True):
     """A key from a Prefect block. Without one, boto3 looks where it always does."""
 
     access_key_id: str
     secret_access_key: str
     session_token: str = ""
-
-    def __repr__(self) -> str:
-        return "S3Login(...)"
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("an S3Login holds a key and does not leave the process")

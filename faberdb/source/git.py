@@ -13,9 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
-
 from faberdb.errors import AuthenticationFailed, CommandFailed, FaberError, Refused, Transient
+from faberdb.redacted import Redacted
 from faberdb.source.address import GitUrl, block_name
 from faberdb.subprocesses import Finished, run_program
 
@@ -58,14 +57,13 @@ _MISSING: Final = re.compile(
 )
 
 
-class GitLogin(Struct, frozen=True, kw_only=True):
+class GitLogin(Redacted, frozen=True, kw_only=True):
     """A host's user name and token."""
+
+    SHOWN = ("username",)
 
     username: str
     token: str
-
-    def __repr__(self) -> str:
-        return f"GitLogin(username={self.username!r}, ...)"
 
 
 def run_git(

@@ -85,7 +85,7 @@ def test_a_damaged_manifest_names_the_damaged_key(key: str, value: object) -> No
         read_manifest(text, snapshot=MANIFEST.id)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"id": 1}', MANIFEST.to_json()[:-20], "\x00\x01"])
-def test_what_is_no_manifest_is_refused(text: str) -> None:
+@pytest.mark.parametrize("text", [b"\xff", "", "[]", '{"id": 1}', MANIFEST.to_json()[:-20], "\x00\x01"])
+def test_what_is_no_manifest_is_refused(text: str | bytes) -> None:
     with pytest.raises(SnapshotUnusable, match="damaged"):
         read_manifest(text, snapshot=MANIFEST.id)
