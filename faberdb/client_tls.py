@@ -1,8 +1,9 @@
-"""TLS for the client programs, which come built without it.
+"""TLS for the embedded client programs, which come built without it.
 
 The embedded package's `pg_dump` and `pg_restore` refuse `sslmode=require` ("invalid when SSL support is not
 compiled in"), and by `prefer` they would send a password in clear. psycopg's wheel brings a libpq with TLS,
-which they are lent. The only module that knows this.
+which they are lent; the system's own programs have a libpq of their version, and crash with this one. The only
+module that knows this.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from faberdb.dsn import Dsn
 
 
 def lend_libpq(dsn: Dsn) -> dict[str, str]:
-    """Variables under which a client program speaks TLS to this server; {} where it has none or cannot.
+    """Variables under which an embedded client program speaks TLS to this server; {} where it has none or cannot.
 
     Without them it says itself that it cannot, where TLS is asked for.
     """

@@ -15,7 +15,7 @@ from faberdb.connection import connect, run
 from faberdb.dsn import Dsn
 from faberdb.embedded import start_server, stop_server
 
-pytest_plugins = ["tests.prefect_stack", "tests.older_server", "tests.s3_server"]
+pytest_plugins = ["tests.prefect_stack", "tests.older_server", "tests.container", "tests.s3_server"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -15,7 +15,6 @@ from psycopg.conninfo import make_conninfo
 from faberdb.client_tls import lend_libpq
 from faberdb.connection import CONNECT_TIMEOUT_S
 from faberdb.dsn import Dsn
-from faberdb.embedded import client_program
 from faberdb.errors import CommandFailed
 from faberdb.snapshot.clients import Clients, embedded_clients
 from faberdb.subprocesses import run_program
@@ -78,7 +77,7 @@ def dump(
         f"--file={folder}",
     ]
     what = f"pg_dump of {dsn.database!r}"
-    env = _environment(dsn, "snapshot")
+    env = _environment(dsn, "snapshot", clients)
     run_program(command, environment=env, timeout_s=timeout_s, what=what, watch=watch)
     _leave_out_stamps(folder)
 
@@ -95,8 +94,9 @@ def dump_schema(dsn: Dsn, folder: Path, *, timeout_s: float, statistics: bool = 
     Raises:
         CommandFailed: it failed or ran out of time.
     """
+    clients = embedded_clients()
     command: list[str | Path] = [
-        client_program("pg_dump"),
+        clients.program("pg_dump"),
         "--format=directory",
         *(["--no-data", "--statistics"] if statistics else ["--schema-only"]),
         "--no-password",
@@ -106,7 +106,7 @@ def dump_schema(dsn: Dsn, folder: Path, *, timeout_s: float, statistics: bool = 
         f"--file={folder}",
     ]
     what = f"pg_dump of {dsn.database!r}"
-    run_program(command, environment=_environment(dsn, "proof"), timeout_s=timeout_s, what=what)
+    run_program(command, environment=_environment(dsn, "proof", clients), timeout_s=timeout_s, what=what)
     _leave_out_stamps(folder)
 
 
@@ -132,7 +132,7 @@ def listing(folder: Path, clients: Clients | None = None) -> str:
     Raises:
         CommandFailed: pg_restore cannot read it.
     """
-    program = clients.program("pg_restore") if clients else client_program("pg_restore")
+    program = (clients or embedded_clients()).program("pg_restore")
     command: list[str | Path] = [program, "--list", folder]
     return run_program(command, timeout_s=_LISTING_TIMEOUT_S, what="pg_restore --list").output
 
@@ -174,7 +174,7 @@ def restore(
         folder,
     ]
     what = f"pg_restore into {dsn.database!r}"
-    env = _environment(dsn, "restore")
+    env = _environment(dsn, "restore", clients)
     # A commit for each object, thousands of them, need not wait for the disk: a database that is not marked as
     # restored is made anew, and the commit that marks it takes all WAL before it to the disk.
     env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} -c synchronous_commit=off".strip()
@@ -193,10 +193,12 @@ def _only_the_unknown_setting(errors: str) -> bool:
     return told > 0 and told == errors.count(f"Command was: {_UNKNOWN_SETTING}")
 
 
-def _environment(dsn: Dsn, purpose: str) -> dict[str, str]:
+def _environment(dsn: Dsn, purpose: str, clients: Clients) -> dict[str, str]:
     return (
         dsn.process_environment()
-        | lend_libpq(dsn)
+        | (
+            lend_libpq(dsn) if clients == embedded_clients() else {}
+        )  # others have a libpq, and die of a second
         | {
             "PGAPPNAME": f"faber-db {purpose}",
             "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT_S),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.container import docker, refuse_without_engine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -21,24 +22,10 @@ def image() -> str:
     version = re.search(r'^version = "(.+)"', (REPOSITORY / "pyproject.toml").read_text(), re.MULTILINE)
     assert version is not None
     name = os.environ.get("FABER_DB_IMAGE", f"faber-db:{version[1]}")
-    if shutil.which("docker") is None:
-        pytest.skip("no docker command here")
-    if docker("version").returncode != 0:
-        pytest.skip("no Docker engine answers")
+    refuse_without_engine()
     if docker("image", "inspect", name).returncode != 0:
         pytest.skip(f"no image {name}: docker build -f deployments/Dockerfile -t {name} .")
     return name
-
-
-def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["docker", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
 
 
 def run(image: str, *command: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:

@@ -40,6 +40,7 @@ migration_tool = "prisma"
 [environments.staging]
 
 [environments.production]
+hosting = "{hosting}"
 require_approval = true
 
 [[checks]]
@@ -163,11 +164,18 @@ class Shoplet(Struct, frozen=True):
                 drop_database(self.dsn.with_database(name))
 
 
-def make_shoplet(root: Path) -> Shoplet:
-    """Create the project and its production, as it was before the release under test."""
+def make_shoplet(root: Path, *, url: str = "") -> Shoplet:
+    """Create the project and its production, as it was before the release under test.
+
+    Args:
+        root: the folder to make.
+        url: of production, with `{database}` where its name goes; "" for the embedded server.
+    """
     name = f"s{uuid.uuid4().hex[:8]}"
     root.mkdir()
-    (root / "faber-db.toml").write_text(_CONFIG.format(name=name))
+    (root / "faber-db.toml").write_text(_CONFIG.format(name=name, hosting="postgres" if url else "embedded"))
+    if url:
+        (root / ".env").write_text(f"PROD_DATABASE_URL={url.format(database=f'{name}_production')}\n")
     shoplet = Shoplet(root, name, Dsn(host="", database=f"{name}_production"))
     shoplet.add(_BASE)
     with open_target(root, "production") as target:
