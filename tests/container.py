@@ -54,7 +54,7 @@ def container() -> Iterator[ContainerServer]:
     from testcontainers.core.config import testcontainers_config
 
     testcontainers_config.ryuk_disabled = True  # an image more; this container goes with the session
-    server = PostgresContainer(IMAGE, username="postgres", password=PASSWORD, driver=None)
+    server = PostgresContainer(IMAGE, username="postgres", password=PASSWORD, dbname="postgres", driver=None)
     with server.with_bind_ports(5432, free_port()) as running:  # else another port each time it starts
         yield ContainerServer(running)
 
@@ -67,11 +67,6 @@ def refuse_without_engine() -> None:
 
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["docker", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
+    """Run the command; one that does not end within a minute has failed."""
+    command = ["timeout", "60", "docker", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
