@@ -68,5 +68,10 @@ def refuse_without_engine() -> None:
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command; one that does not end within a minute has failed."""
-    command = ["timeout", "60", "docker", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    command = ["docker", *arguments]
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", "")
