@@ -88,11 +88,10 @@ def ask_for_release(
 ) -> Asked:
     """Freeze the plan and open its release, or find the one that is open."""
     with environment_of(project, environment) as target, announced(target):
-        unfinished = opening.unfinished_release(target)
-        if unfinished is not None:
-            return _asked(target, unfinished, waiting=False)
         change = title_of(target.project.root, work_item)
-        plan = opening.plan_target(target, change=change, requester=requester, skip_backup=skip_backup)
+        plan = opening.find_or_plan(target, change=change, requester=requester, skip_backup=skip_backup)
+        if isinstance(plan, Release):
+            return _asked(target, plan, waiting=False)
         if plan.empty:
             return NOTHING
         if asks(target.environment.policy, autonomy):

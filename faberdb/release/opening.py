@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from faberdb.checks import runnable
-from faberdb.errors import BlockedByPolicy, EnvironmentBusy
+from faberdb.errors import BlockedByPolicy, EnvironmentBusy, Refused
 from faberdb.history import pending
 from faberdb.ledger import Kind
 from faberdb.lint.squawk import SecondOpinion, ask_squawk
@@ -83,6 +83,28 @@ def unfinished_release(target: Target) -> Release | None:
     """The environment's release that began to change the database and has not ended, if there is one."""
     newest = newest_release(target.ledger, target.name)
     return newest if newest is not None and newest.open and newest.touched else None
+
+
+def find_or_plan(
+    target: Target, *, change: str = "", requester: str = "", skip_backup: bool = False
+) -> Release | Plan:
+    """The release that is at work, or what would run now; one that begins while this looks is found, too.
+
+    Raises:
+        Refused: there is none, and nothing can be planned or the policy forbids it.
+    """
+    unfinished = unfinished_release(target)
+    if unfinished is not None:
+        return unfinished
+    try:
+        plan = plan_target(target, change=change, requester=requester, skip_backup=skip_backup)
+        refuse_blocked(plan)
+    except Refused:  # what another run is just doing looks like drift, or like a revision that never ended
+        unfinished = unfinished_release(target)
+        if unfinished is None:
+            raise
+        return unfinished
+    return plan
 
 
 def open_release(target: Target, plan: Plan, *, run: str = "") -> Release:

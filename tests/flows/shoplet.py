@@ -40,8 +40,8 @@ migration_tool = "prisma"
 [environments.staging]
 
 [environments.production]
-hosting = "{hosting}"
 require_approval = true
+hosting = "{hosting}"
 
 [[checks]]
 name = "nobody owes more than allowed"

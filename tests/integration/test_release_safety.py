@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
@@ -27,11 +29,13 @@ from faberdb.pruning import prune_environment
 from faberdb.release import execution, permission, rollback, undo
 from faberdb.release.approval import Decision, Vote
 from faberdb.release.lock import hold_environment
-from faberdb.release.opening import close_release, open_release, plan_target
+from faberdb.release.opening import close_release, find_or_plan, open_release, plan_target
 from faberdb.release.record import Outcome, Release, newest_touching, read_release
 from faberdb.release.recovery import Course, Recovery, recover
 from faberdb.release.restoration import open_restoration
+from faberdb.revision import Revision
 from faberdb.target import Target, open_target
+from faberdb.tools.protocol import MigrationTool
 from tests.flows.shoplet import CHANGES, Shoplet
 from tests.integration.releasing import begin, begin_undo, end_undo, land, with_snapshot
 from tests.integration.test_restoration import say, wish
@@ -72,6 +76,35 @@ def test_a_release_that_ended_well_meanwhile_is_not_taken_back_without_a_vote(
     close_release(target, release, Outcome.RELEASED, fingerprint=target.fingerprint())
     with pytest.raises(ApprovalPending):
         rollback.open_rollback(target, now(target, release), cause="test", requester="Priya")
+
+
+class Overtaken:
+    """A tool whose revisions are read just before something else happens."""
+
+    def __init__(self, tool: MigrationTool, meanwhile: Callable[[], object]) -> None:
+        self._tool, self._meanwhile = tool, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tool, name)
+
+    def revisions(self) -> tuple[Revision, ...]:
+        found = self._tool.revisions()
+        self._meanwhile()
+        return found
+
+
+def test_a_release_that_begins_while_another_run_plans_is_found(shoplet: Shoplet, target: Target) -> None:
+    shoplet.add({"0003_index": "CREATE INDEX CONCURRENTLY i ON account (owner);\nSELECT 1 / 0;"})
+    release = with_snapshot(target, shoplet.approve())
+
+    def begins() -> None:
+        with pytest.raises(RevisionFailed):
+            apply(target, release)
+
+    overtaken = replace(target, tool=cast("MigrationTool", Overtaken(target.tool, begins)))
+    found = find_or_plan(overtaken, requester="Priya")
+    assert isinstance(found, Release)
+    assert found.id == release.id
 
 
 def test_a_release_that_was_aborted_meanwhile_is_not_run(shoplet: Shoplet, target: Target) -> None:
