@@ -15,7 +15,7 @@ from msgspec import Struct
 from faberdb.ledger import Entry, Kind, Ledger
 
 _KINDS: Final = (Kind.SNAPSHOT_VERIFIED, Kind.EVIDENCE_FOUND, Kind.STEP_DONE)
-_LOOKED_AT: Final = 1000  # entries, the newest
+_LOOKED_AT: Final = 3000  # entries, the newest
 _NEAR: Final = 110  # about twenty-five releases
 
 
@@ -29,17 +29,14 @@ class Proven(Struct, frozen=True, kw_only=True):
 def proven_snapshots(ledger: Ledger, environment: str | None = None) -> Mapping[str, Proven]:
     """The last proof of each snapshot, by its id, the newest first."""
     found: dict[str, Proven] = {}
-    for kind in _KINDS:
-        for proven in _proofs(ledger, environment, kind):
-            known = found.get(proven.snapshot)
-            if known is None or known.at < proven.at:
-                found[proven.snapshot] = proven
-    return {p.snapshot: p for p in sorted(found.values(), key=lambda p: p.at, reverse=True)}
+    for proven in _proofs(ledger, environment):
+        found.setdefault(proven.snapshot, proven)
+    return found
 
 
 def last_proof(ledger: Ledger, environment: str) -> Proven | None:
     """The newest proof of any of an environment's snapshots; of one that many releases came after, none."""
-    return next(_proofs(ledger, environment, *_KINDS, at_most=_NEAR), None)
+    return next(_proofs(ledger, environment, at_most=_NEAR), None)
 
 
 def refuted_snapshots(ledger: Ledger, environment: str | None = None) -> Mapping[str, str]:
@@ -49,10 +46,9 @@ def refuted_snapshots(ledger: Ledger, environment: str | None = None) -> Mapping
     return {id_: str(body["unusable"]) for id_, body in last.items() if "unusable" in body}
 
 
-def _proofs(
-    ledger: Ledger, environment: str | None, *kinds: Kind, at_most: int = _LOOKED_AT
-) -> Iterator[Proven]:
-    newest = islice(ledger.newest_first(*kinds, environment=environment), at_most)
+def _proofs(ledger: Ledger, environment: str | None, *, at_most: int = _LOOKED_AT) -> Iterator[Proven]:
+    """The newest first."""
+    newest = islice(ledger.newest_first(*_KINDS, environment=environment), at_most)
     return filter(None, map(_proven, newest))
 
 

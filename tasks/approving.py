@@ -97,7 +97,7 @@ def ask_for_release(
         if asks(target.environment.policy, autonomy):
             permission.require_requester(plan.requester, f"A release to {environment}")
         release = opening.open_release(target, plan, run=run)
-        if not permission.needs_person(target, release, autonomy):
+        if release.touched or not permission.needs_person(target, release, autonomy):
             return _asked(target, release, waiting=False)
         if release.run != run and permission.close_expired(target, release):
             release = opening.open_release(target, plan, run=run)

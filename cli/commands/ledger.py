@@ -15,7 +15,9 @@ from cli.options import json_option, project_option
 @click.option("--release", default=None, metavar="ID", help="Only this release.")
 @click.option("--environment", default=None, metavar="ENV", help="Only this environment.")
 @click.option("--kind", default=None, help="Only entries of this kind, such as release.closed.")
-@click.option("--limit", default=50, show_default=True, help="The newest so many.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The newest so many."
+)
 @click.option("--verify", is_flag=True, help="Walk the whole chain; exit code 1 if it is broken.")
 @project_option
 @json_option

@@ -91,20 +91,18 @@ def find_or_plan(
     """The release that is at work, or what would run now; one that begins while this looks is found, too.
 
     Raises:
-        Refused: there is none, and nothing can be planned or the policy forbids it.
+        Refused: there is none, and nothing can be planned.
     """
     unfinished = unfinished_release(target)
     if unfinished is not None:
         return unfinished
     try:
-        plan = plan_target(target, change=change, requester=requester, skip_backup=skip_backup)
-        refuse_blocked(plan)
-    except Refused:  # what another run is just doing looks like drift, or like a revision that never ended
+        return plan_target(target, change=change, requester=requester, skip_backup=skip_backup)
+    except Refused:  # a revision that another run is just applying looks like one that never ended
         unfinished = unfinished_release(target)
         if unfinished is None:
             raise
         return unfinished
-    return plan
 
 
 def open_release(target: Target, plan: Plan, *, run: str = "") -> Release:
@@ -118,14 +116,13 @@ def open_release(target: Target, plan: Plan, *, run: str = "") -> Release:
         BlockedByPolicy: the plan has a statement that the safety policy forbids.
         EnvironmentBusy: another release of this environment is at work.
     """
-    refuse_blocked(plan)
-    ledger = target.ledger
     with opening(target):
-        newest = newest_release(ledger, target.name)
+        newest = newest_release(target.ledger, target.name)
+        if newest is not None and newest.open and newest.touched:
+            return newest
+        refuse_blocked(plan)  # only now: half a release that another run is at looks like drift
         if newest is not None and newest.open:
-            if newest.touched or (
-                newest.digest == plan.digest and bool(newest.requester) >= bool(plan.requester)
-            ):
+            if newest.digest == plan.digest and bool(newest.requester) >= bool(plan.requester):
                 return newest
             supersede(target, newest, f"a plan {plan.digest[:12]}")
         return _open(target, plan, run)

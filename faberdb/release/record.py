@@ -208,30 +208,32 @@ def _fold(opened: Entry, entries: Sequence[Entry]) -> Release:
     steps: dict[str, StepRecord] = {}
     for entry in entries:
         if entry.kind in {Kind.STEP_INTENDED, Kind.STEP_DONE, Kind.STEP_FAILED}:
-            steps[entry.body["step"]] = StepRecord(
-                step=entry.body["step"],
+            told = entry.body
+            steps[told["step"]] = StepRecord(
+                step=told["step"],
                 kind=entry.kind,
                 at=entry.at,
-                outcome=entry.body.get("outcome", {}),
-                error=entry.body.get("what", ""),
-                transient=entry.body.get("error") in _TRANSIENT,
+                outcome=told.get("outcome", {}),
+                error=told.get("what", ""),
+                transient=told.get("error") in _TRANSIENT,
             )
+    wanted = opened.body
     closed = next((e for e in reversed(entries) if e.kind is Kind.RELEASE_CLOSED), None)
     rollback = next((e for e in entries if e.kind is Kind.ROLLBACK_OPENED), None)
     return Release(
         id=opened.release,
         environment=opened.environment,
-        plan=plan_from_json(opened.body["plan"]),
-        digest=opened.body["digest"],
-        requester=opened.body["requester"],
-        run=str(next((e.body["run"] for e in reversed(entries) if _names_run(e)), opened.body["run"])),
+        plan=plan_from_json(wanted["plan"]),
+        digest=wanted["digest"],
+        requester=wanted["requester"],
+        run=str(next((e.body["run"] for e in reversed(entries) if _names_run(e)), wanted["run"])),
         opened_at=opened.at,
         asked_at=next((e.at for e in entries if e.kind is Kind.APPROVAL_ASKED), None),
         votes=tuple(vote_from_json(e.body) for e in entries if e.kind is Kind.VOTE_CAST),
         steps=steps,
         rollback_opened=rollback is not None,
         cause=rollback.body["cause"] if rollback else "",
-        restores=opened.body.get("restores", ""),
+        restores=wanted.get("restores", ""),
         outcome=Outcome(closed.body["outcome"]) if closed else None,
         closed_at=closed.at if closed else None,
     )

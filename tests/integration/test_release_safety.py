@@ -24,6 +24,7 @@ from faberdb.errors import (
 )
 from faberdb.ledger import Kind
 from faberdb.plan import UndoWay
+from faberdb.planner import DRIFT
 from faberdb.progress import silent
 from faberdb.pruning import prune_environment
 from faberdb.release import execution, permission, rollback, undo
@@ -34,6 +35,7 @@ from faberdb.release.record import Outcome, Release, newest_touching, read_relea
 from faberdb.release.recovery import Course, Recovery, recover
 from faberdb.release.restoration import open_restoration
 from faberdb.revision import Revision
+from faberdb.risk import Finding, Risk
 from faberdb.target import Target, open_target
 from faberdb.tools.protocol import MigrationTool
 from tests.flows.shoplet import CHANGES, Shoplet
@@ -105,6 +107,10 @@ def test_a_release_that_begins_while_another_run_plans_is_found(shoplet: Shoplet
     found = find_or_plan(overtaken, requester="Priya")
     assert isinstance(found, Release)
     assert found.id == release.id
+
+    drift = Finding(code=DRIFT, risk=Risk.HIGH, message="what that run has done so far", blocks=True)
+    late = replace(release.plan, findings=(drift,))
+    assert open_release(target, late).id == release.id, "it is not called drift"
 
 
 def test_a_release_that_was_aborted_meanwhile_is_not_run(shoplet: Shoplet, target: Target) -> None:
