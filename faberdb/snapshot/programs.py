@@ -194,11 +194,12 @@ def _only_the_unknown_setting(errors: str) -> bool:
 
 
 def _environment(dsn: Dsn, purpose: str, clients: Clients) -> dict[str, str]:
+    lent = (
+        lend_libpq(dsn) if clients == embedded_clients() else {}
+    )  # others have a libpq, and die of a second
     return (
         dsn.process_environment()
-        | (
-            lend_libpq(dsn) if clients == embedded_clients() else {}
-        )  # others have a libpq, and die of a second
+        | lent
         | {
             "PGAPPNAME": f"faber-db {purpose}",
             "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT_S),
